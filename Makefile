@@ -1,0 +1,27 @@
+# Every target does its own set-up; see `make help`.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test lint lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## place real SIP calls and show them live (ARGS=--exit: end by itself)
+	@setup/prepare.sh demo && exec .venv/bin/python -m sandbox.demo $(ARGS)
+
+up: ## run the whole stack in the foreground (ARGS="--without carrier ...")
+	@setup/prepare.sh demo && exec .venv/bin/python -m sandbox $(ARGS)
+
+test: ## run every tier of tests (ARGS: more for pytest)
+	@setup/prepare.sh test && exec setup/run_tests.sh $(ARGS)
+
+lint: ## check style, types, imports and the Go code
+	@setup/prepare.sh lint && exec setup/lint.sh
+
+setup: ## only set up, for everything above
+	@setup/prepare.sh test
+
+lock: ## pin the newest Python packages that requirements*.in allow
+	@setup/lock.sh
+
+clean: ## forget the sandbox's calls, recordings and logs
+	@rm -rf .sandbox

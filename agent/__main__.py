@@ -1,0 +1,34 @@
+"""``python -m agent``: run the worker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from pydantic import ValidationError
+
+from agent.logs import configure_logs
+from agent.settings import Settings
+from agent.worker import run_worker
+
+
+def main() -> int:
+    """Read the settings and work until told to stop; give the exit status."""
+    try:
+        settings = Settings()  # pyright: ignore[reportCallIssue]
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            print(f"{name}: {problem['msg']}", file=sys.stderr)
+        return 2
+    configure_logs(settings.log_level)
+    status = asyncio.run(run_worker(settings))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The media library's threads outlive the calls and would hold up the interpreter's exit.
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

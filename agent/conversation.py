@@ -1,0 +1,345 @@
+"""The conversation of one call: an AgentSession set up for the telephone.
+
+What the phone needs: the greeting waits as audio before anybody is rung; nothing is heard before
+the answer; the callee may interrupt at any time; quiet, a farewell and the longest duration end the
+call politely.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, cast
+
+from livekit import rtc
+from livekit.agents import (
+    Agent,
+    AgentSession,
+    CloseEvent,
+    CloseReason,
+    ConversationItemAddedEvent,
+    ErrorEvent,
+    TurnHandlingOptions,
+    UserStateChangedEvent,
+    room_io,
+)
+from livekit.agents.voice import SpeechHandle
+
+from agent.ending import End, Ending
+from agent.greeting import APOLOGY, Key, Phrase, PhraseCache
+from agent.logs import get_logger
+from agent.recorder import Recorder
+from agent.sound import EAR_RATE, Captions, Ear, Mouth
+from agent.speech.pipeline import CONNECT, build_pipeline
+from agent.speech.shared import SharedModels
+from agent.subscriptions import Subscriptions
+from agent.tools.end_call import end_call_tool
+from agent.transcript import Transcript, note
+from telephony.call import EndedReason
+from telephony.dial_request import DialRequest
+
+#: Units: seconds.
+ENDPOINTING_DELAY: Final = 0.4
+LONGEST_PAUSE: Final = 3.0
+INTERRUPTION: Final = 0.4
+_GREETING_PATIENCE: Final = 15.0
+_FAREWELL_PATIENCE: Final = 15.0
+#: The last word is still on its way through bridge and network when we have played it.
+_TAIL: Final = 0.35
+#: How long the transcript of words cut off by the end is waited for.
+_LAST_WORDS: Final = 1.0
+_KEYS_SETTLE: Final = 1.5
+_LOOK_EVERY: Final = 0.25
+
+_TURNS: Final = TurnHandlingOptions(
+    turn_detection="vad",
+    endpointing={"mode": "fixed", "min_delay": ENDPOINTING_DELAY, "max_delay": LONGEST_PAUSE},
+    interruption={
+        "enabled": True,
+        "mode": "vad",
+        "min_duration": INTERRUPTION,
+        "resume_false_interruption": True,
+        "false_interruption_timeout": 1.5,
+        "discard_audio_if_uninterruptible": False,
+    },
+    preemptive_generation={"enabled": True},
+)
+
+log = get_logger(__name__)
+
+
+class Conversation:
+    """Holds the conversation of one call and tells its end when it sees it."""
+
+    def __init__(
+        self,
+        request: DialRequest,
+        *,
+        shared: SharedModels,
+        phrases: PhraseCache,
+        recorder: Recorder,
+        transcript: Transcript,
+        end: End,
+    ) -> None:
+        self._request = request
+        self._config = request.agent
+        self._shared = shared
+        self._phrases = phrases
+        self._recorder = recorder
+        self._end = end
+        self._models = build_pipeline(request.agent, shared)
+        self._captions = Captions()
+        self._mouth = Mouth(self._captions, heard=recorder.agent, cut=recorder.cut_agent)
+        self._ear: Ear | None = None
+        self._session: AgentSession[None] = AgentSession(
+            vad=shared.vad,
+            stt=self._models.stt,
+            llm=self._models.llm,
+            tts=self._models.tts,
+            turn_handling=_TURNS,
+            aec_warmup_duration=None,
+            user_away_timeout=None,
+            session_close_transcript_timeout=_LAST_WORDS,
+            conn_options=CONNECT,
+            tools=[end_call_tool(self._hang_up_after)],
+        )
+        self._transcript = transcript
+        self._subscriptions = Subscriptions()
+        self._subscriptions.on(self._session, "conversation_item_added", self._on_item)
+        self._subscriptions.on(self._session, "user_state_changed", self._on_callee)
+        self._subscriptions.on(self._session, "user_input_transcribed", transcript.on_words)
+        self._subscriptions.on(self._session, "close", self._on_close)
+        self._subscriptions.on(self._session, "error", self._on_error)
+        self._open_words = False
+        self._quiet_since = time.monotonic()
+        self._prompted = False
+        self._leaving = False
+        self._keys: list[str] = []
+        self._keys_settle: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def prepare(self, room: rtc.Room, joined: Awaitable[None], callee: str) -> None:
+        """Get ready to speak and to listen; then the greeting waits in the track.
+
+        Errors: whatever the models raise for the greeting, TimeoutError.
+        """
+        greeting = asyncio.ensure_future(self._phrase(self._config.greeting))
+        try:
+            await joined
+            await asyncio.gather(self._mouth.publish(room), self._listen(room, callee))
+            phrase = await greeting
+        finally:
+            greeting.cancel()
+        self._say(phrase)
+
+    def prepare_more(self) -> None:
+        """Make the phrases that may be needed later, while the phone rings."""
+        self._start(self._prepare_phrases())
+
+    def begin(self) -> None:
+        """The other side is there: let the greeting out and listen."""
+        self._mouth.open()
+        if self._ear is not None:
+            self._ear.open()
+        self._recorder.start()
+        self._quiet_since = time.monotonic()
+        self._start(self._watch_quiet())
+        self._start(self._watch_duration())
+
+    def key_pressed(self, digit: str) -> None:
+        """Tell the model about keys, once no more of them come."""
+        self._touch()
+        self._keys.append(digit)
+        if self._keys_settle is not None:
+            self._keys_settle.cancel()
+        loop = asyncio.get_running_loop()
+        self._keys_settle = loop.call_later(_KEYS_SETTLE, self._keys_done)
+
+    async def aclose(self) -> None:
+        """Stop speaking and listening; what was heard last is still written down."""
+        if self._keys_settle is not None:
+            self._keys_settle.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not self._open_words:
+            # Nobody is in the middle of a sentence: there is nothing to wait for.
+            self._session.options.session_close_transcript_timeout = 0.01
+        for close in (
+            self._session.aclose,
+            self._mouth.aclose,
+            self._models.aclose,
+        ):
+            try:
+                await asyncio.wait_for(close(), 5)
+            except Exception as error:
+                log.warning("conversation_not_closed", error=type(error).__name__)
+        self._transcript.flush()
+        self._subscriptions.close()
+
+    # -- speaking
+
+    async def _listen(self, room: rtc.Room, callee: str) -> None:
+        self._session.output.audio = self._mouth
+        self._session.output.transcription = self._captions
+        # The SDK's overloads for this method are only partly typed.
+        start: Callable[..., Awaitable[None]] = cast("Any", self._session).start
+        await start(
+            Agent(instructions=self._config.instructions),
+            room=room,
+            room_options=room_io.RoomOptions(
+                text_input=False,
+                audio_input=room_io.AudioInputOptions(
+                    sample_rate=EAR_RATE, pre_connect_audio=False
+                ),
+                audio_output=False,
+                text_output=False,
+                participant_identity=callee,
+                close_on_disconnect=False,
+                delete_room_on_close=False,
+            ),
+            session_host=False,
+            record=False,
+        )
+        source = self._session.input.audio
+        if source is None:
+            raise RuntimeError("the session has no audio input")
+        self._ear = Ear(source, heard=self._recorder.callee)
+        self._session.input.audio = self._ear
+
+    def _say(self, phrase: Phrase, *, interruptible: bool = True) -> SpeechHandle:
+        return self._session.say(
+            phrase.text, audio=phrase.audio(), allow_interruptions=interruptible
+        )
+
+    async def _phrase(self, text: str) -> Phrase:
+        models = self._config.models
+        key = Key(self._shared.base_url, models.tts, self._config.voice, text)
+        return await self._phrases.ready(key, self._models.tts, timeout=_GREETING_PATIENCE)
+
+    async def _prepare_phrases(self) -> None:
+        for text in (self._config.goodbye, APOLOGY, self._config.silence_prompt):
+            with contextlib.suppress(Exception):
+                await self._phrase(text)
+
+    # -- ending
+
+    def _hang_up_after(self, farewell: SpeechHandle) -> None:
+        if not self._leaving:
+            self._leaving = True
+            self._start(self._leave(EndedReason.AGENT_HANGUP, farewell))
+
+    async def _leave(self, reason: EndedReason, farewell: SpeechHandle | None) -> None:
+        """Let the farewell be heard to its end, then end the call."""
+        self._leaving = True
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_FAREWELL_PATIENCE):
+                if farewell is None or not await _spoke(farewell):
+                    await self._session.interrupt()
+                    goodbye = await self._phrase(self._config.goodbye)
+                    await self._say(goodbye, interruptible=False)
+        await asyncio.sleep(_TAIL)
+        self._end.decide(Ending(reason))
+
+    async def _watch_duration(self) -> None:
+        limit = self._request.limits.max_duration_seconds
+        goodbye = 2.0
+        with contextlib.suppress(Exception):
+            goodbye = (await self._phrase(self._config.goodbye)).duration
+        await asyncio.sleep(max(limit - min(goodbye + _TAIL, limit / 2), 1.0))
+        self._start(self._leave(EndedReason.MAX_DURATION, None))
+        await asyncio.sleep(goodbye + 3.0)
+        self._end.decide(Ending(EndedReason.MAX_DURATION))
+
+    async def _watch_quiet(self) -> None:
+        limit = self._config.silence_timeout_seconds
+        while not self._leaving:
+            await asyncio.sleep(_LOOK_EVERY)
+            if self._busy:
+                self._touch(by_callee=self._session.user_state == "speaking")
+            quiet = time.monotonic() - self._quiet_since
+            if quiet >= limit / 2 and not self._prompted:
+                self._prompted = True
+                await self._prompt()
+            elif quiet >= limit / 2 and self._prompted:
+                self._start(self._leave(EndedReason.SILENCE, None))
+                return
+
+    async def _prompt(self) -> None:
+        with contextlib.suppress(Exception):
+            prompt = await self._phrase(self._config.silence_prompt)
+            self._say(prompt)
+
+    @property
+    def _busy(self) -> bool:
+        session = self._session
+        return (
+            self._mouth.speaking
+            or session.user_state == "speaking"
+            or session.agent_state in {"speaking", "thinking"}
+        )
+
+    def _touch(self, *, by_callee: bool = True) -> None:
+        self._quiet_since = time.monotonic()
+        if by_callee:
+            self._prompted = False
+
+    def _keys_done(self) -> None:
+        keys, self._keys = " ".join(self._keys), []
+        if self._leaving or self._end.decided:
+            return
+        self._session.generate_reply(
+            user_input=note(f"[The other side pressed these keys on the phone: {keys}]")
+        )
+
+    # -- what the session tells
+
+    def _on_item(self, event: ConversationItemAddedEvent) -> None:
+        if getattr(event.item, "role", None) == "user":
+            self._open_words = False
+        self._transcript.on_item(event)
+
+    def _on_callee(self, event: UserStateChangedEvent) -> None:
+        self._transcript.on_speaking(event)
+        if event.new_state == "speaking":
+            self._open_words = True
+
+    def _on_error(self, event: ErrorEvent) -> None:
+        log.warning(
+            "model_error",
+            source=type(cast("Any", event).source).__name__,
+            error=type(getattr(event.error, "error", event.error)).__name__,
+            recoverable=bool(getattr(event.error, "recoverable", False)),
+        )
+
+    def _on_close(self, event: CloseEvent) -> None:
+        if event.reason is CloseReason.ERROR and not self._end.decided:
+            self._start(self._apologise())
+
+    async def _apologise(self) -> None:
+        """Say sorry on the bare track: the session is gone, the phrase was made before."""
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_FAREWELL_PATIENCE):
+                phrase = await self._phrase(APOLOGY)
+                async for frame in phrase.audio():
+                    await self._mouth.capture_frame(frame)
+                self._mouth.flush()
+                await self._mouth.wait_for_playout()
+        await asyncio.sleep(_TAIL)
+        self._end.decide(Ending(EndedReason.AGENT_ERROR, message="the models failed"))
+
+    def _start(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _spoke(speech: SpeechHandle) -> bool:
+    """Wait for a speech to end; say whether anything of it was said."""
+    await speech
+    return any(
+        getattr(item, "role", None) == "assistant" and getattr(item, "text_content", None)
+        for item in speech.chat_items
+    )

@@ -1,0 +1,124 @@
+"""The dialer, as the worker sees it: permits, events, presence, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from enum import Enum
+from typing import Final, TypeVar
+
+import aiohttp
+from pydantic import BaseModel, ValidationError
+
+from agent.logs import get_logger
+from telephony.worker_contract import Acknowledged, EventBatch, Permit, WorkerPresence
+
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=5, connect=2)
+_PERMIT_PATIENCE: Final = 4.0
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+log = get_logger(__name__)
+
+
+class PermitAnswer(Enum):
+    """What the dialer said when asked for the one permit of an attempt."""
+
+    GRANTED = "granted"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+
+
+class Rejected(Exception):
+    """The dialer will never take this, however often it is sent."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the dialer answered {status}")
+        self.status = status
+
+
+class Unreachable(Exception):
+    """The dialer could not be asked now; try again."""
+
+
+#: Answers after which sending the same thing again is of no use.
+_FINAL: Final = frozenset({400, 401, 403, 404, 405, 409, 410, 413, 415, 422})
+
+
+class DialerClient:
+    """The internal routes of one dialer.
+
+    It belongs to the event loop that made it; calls from the loops of jobs go through
+    ``agent.worker``.
+    """
+
+    def __init__(self, base_url: str, worker_id: str, worker_token: str) -> None:
+        self._base = base_url.rstrip("/") + "/internal"
+        self._worker_id = worker_id
+        self._worker_token = worker_token
+        self._session: aiohttp.ClientSession | None = None
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def permit(self, attempt_id: str, token: str) -> PermitAnswer:
+        """Ask for the permit to dial.
+
+        Errors: none. A network error is tried again for a few seconds: should the first answer
+        have been lost, the second one refuses, so that nobody is rung twice.
+        """
+        give_up = time.monotonic() + _PERMIT_PATIENCE
+        while True:
+            try:
+                body = await self._send("POST", f"/attempts/{attempt_id}/permit", token, None)
+                granted = _read(Permit, body).granted
+                return PermitAnswer.GRANTED if granted else PermitAnswer.REFUSED
+            except Rejected as refusal:
+                log.info("permit_refused", attempt_id=attempt_id, status=refusal.status)
+                return PermitAnswer.REFUSED
+            except Unreachable:
+                if time.monotonic() >= give_up:
+                    return PermitAnswer.UNREACHABLE
+                await asyncio.sleep(0.25)
+
+    async def events(self, attempt_id: str, token: str, batch: EventBatch) -> int:
+        """Deliver events; give the sequence up to which all are stored.
+
+        Errors: Rejected where the dialer will never take them, Unreachable else.
+        """
+        body = await self._send("POST", f"/attempts/{attempt_id}/events", token, batch)
+        return _read(Acknowledged, body).acknowledged
+
+    async def presence(self, presence: WorkerPresence) -> None:
+        """Say that this worker is here.
+
+        Errors: Rejected, Unreachable.
+        """
+        await self._send("PUT", f"/workers/{self._worker_id}", self._worker_token, presence)
+
+    async def _send(self, method: str, path: str, token: str, body: BaseModel | None) -> bytes:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        data = None if body is None else body.model_dump_json()
+        try:
+            async with self._session.request(
+                method, self._base + path, data=data, headers=headers
+            ) as response:
+                if response.status in _FINAL:
+                    raise Rejected(response.status)
+                if response.status >= 300:
+                    raise Unreachable(f"the dialer answered {response.status}")
+                return await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreachable(type(error).__name__) from error
+
+
+def _read(model: type[_Model], body: bytes) -> _Model:
+    """Read an answer; one that nobody understands came from something else than the dialer."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError:
+        raise Unreachable("an answer that was not understood") from None

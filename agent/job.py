@@ -1,0 +1,338 @@
+"""One call, from the job to its last event. The file to read first.
+
+The order is the point of it: join, get ready to speak and to listen, then (and only with the
+dialer's permit) ring the phone; let the greeting out at the answer; and whatever the end is, leave
+no room, no participant and no job behind, with ``call.ended`` as the last word. A job without the
+permit owns nothing: it leaves, and the dialer gives the attempt to another agent or ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, Protocol
+
+from livekit import api, rtc
+from livekit.agents import AutoSubscribe, JobContext, utils
+from pydantic import ValidationError
+
+from agent.conversation import Conversation
+from agent.dialer_client import PermitAnswer
+from agent.ending import End, Ending
+from agent.greeting import PhraseCache
+from agent.legs import Leg, NotPermitted, SipLeg, VoipLeg, hang_up
+from agent.logs import get_logger
+from agent.media_watch import MediaWatch, packets_received
+from agent.recorder import Recorder
+from agent.reporter import Reporter
+from agent.speech.shared import SharedModels
+from agent.spool import Owner
+from agent.subscriptions import Subscriptions
+from agent.transcript import Transcript
+from telephony.call import CallType, EndedReason
+from telephony.dial_request import DialRequest
+from telephony.events import AgentJoined, Dtmf, Ended, EventType, RecordingReady, Warned
+
+#: How long the room's deletion may hold up the call's last event.
+_DELETE_PATIENCE: Final = 5.0
+#: How long what was cancelled may take to stop.
+_STOP_PATIENCE: Final = 2.0
+
+log = get_logger(__name__)
+
+
+class Office(Protocol):
+    """What the worker gives to each of its jobs; safe to use from any thread."""
+
+    def reporter(self, owner: Owner) -> Reporter:
+        """Give the reporter of one attempt."""
+        ...
+
+    async def permit(self, request: DialRequest) -> PermitAnswer:
+        """Ask the dialer for the permit of this attempt."""
+        ...
+
+    def enter(self, end: End) -> object:
+        """Note a live call, which the worker may have to end."""
+        ...
+
+    def leave(self, entry: object) -> None:
+        """Forget a call."""
+        ...
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a job works with."""
+
+    office: Office
+    shared: SharedModels
+    phrases: PhraseCache
+    recordings: Path
+    worker_id: str
+    livekit_url: str
+    livekit_api_key: str
+    livekit_api_secret: str
+    media_timeout: timedelta
+    media_timeout_initial: timedelta
+
+    def __repr__(self) -> str:
+        return f"Desk({self.worker_id})"
+
+
+async def answer_job(context: JobContext, desk: Desk) -> None:
+    """Take a job: a DialRequest is a call to make; anything else is left alone."""
+    try:
+        request = DialRequest.from_metadata(context.job.metadata)
+    except ValidationError as error:
+        log.error("job_not_understood", job_id=context.job.id, problems=error.error_count())
+        context.shutdown("not a dial request")
+        return
+    context.log_context_fields = {"call_id": request.call_id, "attempt_id": request.attempt_id}
+    await Call(context, desk, request).run()
+
+
+class Call:
+    """One attempt to reach somebody, and the conversation with them."""
+
+    def __init__(self, context: JobContext, desk: Desk, request: DialRequest) -> None:
+        self._context = context
+        self._desk = desk
+        self._request = request
+        self._room: rtc.Room = context.room
+        self._end = End()
+        self._subscriptions = Subscriptions()
+        owner = Owner(request.call_id, request.attempt_id, request.attempt_token)
+        self._reporter = desk.office.reporter(owner)
+        self._report = self._reporter.report
+        self._log = log.bind(call_id=request.call_id, attempt_id=request.attempt_id)
+        # A client of its own: the SDK's failover would send a request, and an INVITE, twice.
+        self._livekit = api.LiveKitAPI(
+            desk.livekit_url,
+            desk.livekit_api_key,
+            desk.livekit_api_secret,
+            session=utils.http_context.http_session(),
+            failover=False,
+        )
+        self._recorder = Recorder(desk.recordings / request.call_id / f"{request.attempt_id}.wav")
+        self._conversation: Conversation | None = None
+        self._leg = self._make_leg()
+        self._media = MediaWatch(
+            self._count_packets,
+            timeout=desk.media_timeout,
+            initial=desk.media_timeout_initial,
+        )
+
+    async def run(self) -> None:
+        """Hold the call; returns when it is over and everything of it is put away."""
+        entry = self._desk.office.enter(self._end)
+        refused = False
+        try:
+            ending = await self._until_the_end()
+        except NotPermitted:
+            refused = True
+            ending = Ending(EndedReason.NO_AGENT)
+        except asyncio.CancelledError:
+            ending = Ending(EndedReason.AGENT_ERROR, message="the job was stopped")
+        except Exception as error:
+            self._log.exception("call_failed", error=_name(error))
+            ending = Ending(EndedReason.AGENT_ERROR, message=f"the agent failed: {_name(error)}")
+        self._end.decide(ending)
+        try:
+            ending = await self._end.wait()
+            if self._leg.permitted:
+                await self._put_away(ending)
+            else:
+                await self._leave(ending, told=refused)
+        finally:
+            self._reporter.close()
+            self._desk.office.leave(entry)
+            self._context.shutdown("the call is over")
+
+    async def _until_the_end(self) -> Ending:
+        await self._ready_or_over()
+        if self._end.decided:
+            return await self._end.wait()
+        await self._leg.reach(lambda: self._desk.office.permit(self._request))
+        assert self._conversation is not None
+        self._conversation.prepare_more()
+        if await self._answered():
+            await self._converse()
+        return await self._end.wait()
+
+    async def _ready_or_over(self) -> None:
+        """Get ready, or stop trying once the end is decided."""
+        joined = asyncio.ensure_future(self._join())
+        ready = asyncio.ensure_future(self._prepare(joined))
+        over = asyncio.ensure_future(self._end.wait())
+        try:
+            await asyncio.wait([ready, over], return_when=asyncio.FIRST_COMPLETED)
+            if not self._end.decided:
+                ready.result()
+        finally:
+            for task in (joined, ready, over):
+                task.cancel()
+            await asyncio.wait([joined, ready, over], timeout=_STOP_PATIENCE)
+            for task in (joined, ready):
+                if task.done() and not task.cancelled():
+                    # Retrieved, or asyncio would print it.
+                    task.exception()
+
+    async def _join(self) -> None:
+        await self._context.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY)
+        self._report(EventType.CALL_AGENT_JOINED, AgentJoined(worker_id=self._desk.worker_id))
+        self._subscriptions.on(self._room, "sip_dtmf_received", self._on_dtmf)
+
+    async def _prepare(self, joined: asyncio.Future[None]) -> None:
+        self._conversation = Conversation(
+            self._request,
+            shared=self._desk.shared,
+            phrases=self._desk.phrases,
+            recorder=self._recorder,
+            transcript=Transcript(lambda turn: self._report(EventType.CALL_TURN, turn)),
+            end=self._end,
+        )
+        await self._conversation.prepare(self._room, joined, self._leg.identity)
+        self._report(EventType.CALL_AGENT_READY)
+
+    async def _answered(self) -> bool:
+        """Wait for the answer or the end, whichever is first."""
+        answer = asyncio.ensure_future(self._leg.answered.wait())
+        over = asyncio.ensure_future(self._end.wait())
+        await asyncio.wait([answer, over], return_when=asyncio.FIRST_COMPLETED)
+        answer.cancel()
+        over.cancel()
+        return self._leg.answered.is_set()
+
+    async def _converse(self) -> None:
+        assert self._conversation is not None
+        self._conversation.begin()
+        watch = asyncio.ensure_future(self._media.until_lost())
+        over = asyncio.ensure_future(self._end.wait())
+        try:
+            await asyncio.wait([watch, over], return_when=asyncio.FIRST_COMPLETED)
+            if watch.done() and (error := watch.exception()) is not None:
+                self._log.warning("media_not_watched", error=_name(error))
+            # A browser that is muted sends nothing and is there all the same.
+            elif watch.done() and self._leg.phone:
+                self._end.decide(Ending(EndedReason.MEDIA_TIMEOUT))
+            await over
+        finally:
+            watch.cancel()
+            over.cancel()
+
+    async def _leave(self, ending: Ending, *, told: bool) -> None:
+        """Leave a room that is not ours: another agent of this attempt may be live in it."""
+        self._subscriptions.close()
+        if not told and ending.reason is not EndedReason.API_HANGUP:
+            self._warn("agent_failed", ending.message or f"the agent gave up: {ending.reason}")
+        await self._safely("leg", self._leg.aclose())
+        await self._close_conversation()
+        self._log.info("left_without_permit", reason=ending.reason)
+
+    async def _put_away(self, ending: Ending) -> None:
+        # First of all the phone: BYE or CANCEL leaves with the room's end.
+        gone = asyncio.create_task(hang_up(self._livekit.room, self._room.name))
+        answered = self._leg.answered.is_set()
+        try:
+            ending = self._true_reason(ending)
+            self._subscriptions.close()
+            await self._safely("leg", self._leg.aclose())
+            # Where nobody spoke and nothing was recorded, the record need not wait for this.
+            if answered:
+                await self._close_conversation()
+                await self._keep_recording()
+        finally:
+            await self._tell_end(ending, gone)
+        if not answered:
+            await self._close_conversation()
+        # Its tries are few, and a phone that may still ring keeps the seat.
+        await asyncio.wait([gone])
+
+    async def _tell_end(self, ending: Ending, gone: asyncio.Task[bool]) -> None:
+        try:
+            await asyncio.wait([gone], timeout=_DELETE_PATIENCE)
+            if not gone.done() or gone.exception() is not None or not gone.result():
+                self._warn("room_not_deleted", "The room was not deleted yet; the reaper will.")
+        finally:
+            self._report(EventType.CALL_ENDED, self._ended(ending))
+            self._reporter.close()
+        self._log.info("call_ended", reason=ending.reason, sip_status_code=ending.sip_status_code)
+
+    async def _close_conversation(self) -> None:
+        if self._conversation is not None:
+            await self._safely("conversation", self._conversation.aclose())
+
+    async def _safely(self, part: str, work: Awaitable[None]) -> None:
+        """Put one part away; whatever it raises must not lose the call's last word."""
+        try:
+            await work
+        except Exception as error:
+            self._log.warning("not_put_away", part=part, error=_name(error))
+
+    def _true_reason(self, ending: Ending) -> Ending:
+        """Tell a call that the bridge ended for want of media from a hang-up."""
+        if (
+            ending.reason is EndedReason.CALLEE_HANGUP
+            and self._leg.phone
+            and self._leg.answered.is_set()
+            and self._media.nearly_lost
+        ):
+            return Ending(EndedReason.MEDIA_TIMEOUT)
+        return ending
+
+    async def _keep_recording(self) -> None:
+        try:
+            recording = await self._recorder.finish()
+        except Exception as error:
+            self._log.warning("not_put_away", part="recording", error=_name(error))
+            self._warn("recording_failed", "The recording could not be written.")
+            return
+        if recording is not None:
+            self._report(
+                EventType.CALL_RECORDING_READY,
+                RecordingReady(
+                    path=str(recording.path.resolve()),
+                    duration_seconds=round(recording.duration, 3),
+                    sample_rate=recording.sample_rate,
+                ),
+            )
+        elif self._recorder.failed is not None:
+            self._warn("recording_failed", "The recording could not be written.")
+
+    def _ended(self, ending: Ending) -> Ended:
+        answered = self._leg.answered.is_set()
+        return Ended(
+            ended_reason=ending.reason,
+            ended_by=ending.ended_by,
+            sip_status_code=ending.sip_status_code,
+            sip_status=ending.sip_status,
+            message=ending.message,
+            media_seen=self._media.seen if answered else None,
+        )
+
+    def _warn(self, code: str, message: str) -> None:
+        self._report(EventType.CALL_WARNING, Warned(code=code, message=message))
+
+    def _make_leg(self) -> Leg:
+        if self._request.call_type is CallType.VOIP:
+            return VoipLeg(self._room, self._request, self._end, self._report)
+        return SipLeg(self._room, self._request, self._end, self._report, sip=self._livekit.sip)
+
+    async def _count_packets(self) -> int | None:
+        track = self._leg.audio_track
+        return None if track is None else await packets_received(track)
+
+    def _on_dtmf(self, event: rtc.SipDTMF) -> None:
+        if event.participant is None or event.participant.identity != self._leg.identity:
+            return
+        self._report(EventType.CALL_DTMF, Dtmf(digit=event.digit, direction="received"))
+        if self._conversation is not None:
+            self._conversation.key_pressed(event.digit)
+
+
+def _name(error: BaseException) -> str:
+    return type(error).__name__

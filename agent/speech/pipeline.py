@@ -1,0 +1,90 @@
+"""Speech by a pipeline: speech to text, a language model, text to speech.
+
+All three are reached over one OpenAI-compatible endpoint, a user's own local models as well as a
+cloud's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx2
+import openai as openai_sdk
+from livekit.agents import APIConnectOptions, llm, stt, tts
+from livekit.agents.voice.agent_session import SessionConnectOptions
+from livekit.plugins import openai
+
+from agent.speech.shared import SharedModels
+from telephony.dial_request import AgentConfig
+
+#: The other side waits for every one of these: one more try, soon, and then the apology.
+CONNECT: Final = SessionConnectOptions(
+    stt_conn_options=APIConnectOptions(max_retry=1, retry_interval=0.2, timeout=5.0),
+    llm_conn_options=APIConnectOptions(max_retry=1, retry_interval=0.2, timeout=5.0),
+    tts_conn_options=APIConnectOptions(max_retry=1, retry_interval=0.2, timeout=5.0),
+    max_unrecoverable_errors=0,
+)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The three models of one call, on connections of their own."""
+
+    stt: stt.STT[Any]
+    llm: llm.LLM[Any]
+    tts: tts.TTS[Any]
+    client: openai_sdk.AsyncClient
+
+    async def aclose(self) -> None:
+        """Close the models and their connections."""
+        await self.stt.aclose()
+        await self.llm.aclose()
+        await self.tts.aclose()
+        await self.client.close()
+
+
+async def warm_up(shared: SharedModels) -> bool:
+    """Ask the models' endpoint who it is, so that no call pays for first use; say if it answered.
+
+    What is paid for here is mostly code that is loaded with the first request.
+    """
+    client = _client(shared)
+    try:
+        await asyncio.wait_for(client.models.list(), 3)
+    except (openai_sdk.OpenAIError, TimeoutError):
+        return False
+    finally:
+        await client.close()
+    return True
+
+
+def _client(shared: SharedModels) -> openai_sdk.AsyncClient:
+    return openai_sdk.AsyncClient(
+        base_url=shared.base_url,
+        api_key=shared.api_key,
+        max_retries=0,
+        http_client=httpx2.AsyncClient(
+            # Without TLS no certificate store needs to be read.
+            verify=shared.tls if shared.tls is not None else False,
+            timeout=httpx2.Timeout(connect=5.0, read=8.0, write=5.0, pool=5.0),
+            follow_redirects=True,
+            limits=httpx2.Limits(max_connections=20, keepalive_expiry=120),
+        ),
+    )
+
+
+def build_pipeline(config: AgentConfig, shared: SharedModels) -> Pipeline:
+    """Make the models of one call; costs no network and no disk."""
+    client = _client(shared)
+    return Pipeline(
+        stt=openai.STT(
+            model=config.models.stt, language=config.language, client=client, use_realtime=False
+        ),
+        llm=openai.LLM(model=config.models.llm, client=client),
+        tts=openai.TTS(
+            model=config.models.tts, voice=config.voice, client=client, response_format="pcm"
+        ),
+        client=client,
+    )

@@ -1,0 +1,1 @@
+"""What the language model may do in a call, besides talking."""

@@ -1,0 +1,106 @@
+"""What LiveKit says about an end, in our words.
+
+Source: the codes and reasons as livekit-server 1.13 and livekit-sip 1.8 were seen to give them; the
+SIP responses themselves are judged by ``telephony.termination``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from livekit import api, rtc
+
+from agent.ending import Ending
+from telephony.call import EndedReason
+from telephony.termination import reason_for_sip
+
+_R = EndedReason
+_D = rtc.DisconnectReason
+_C = api.ServerErrorCode
+
+#: The response that the bridge only writes into its message, as "302 Moved Temporarily".
+_STATUS_IN_TEXT: Final = re.compile(r"\b([3-6]\d\d)\b[ :]+([A-Z][A-Za-z' ]+)")
+#: A carrier that challenges again and again, or one that does although the trunk has no password.
+_AUTH_IN_TEXT: Final = re.compile(r"max auth retry|required auth", re.IGNORECASE)
+#: A bridge that is being stopped cancels what it was dialling.
+_STOPPING_IN_TEXT: Final = re.compile(r"shutting down|shutdown", re.IGNORECASE)
+
+#: Why an answered call is over, by the reason with which the other side left the room.
+AFTER_ANSWER: Final[dict[rtc.DisconnectReason.ValueType, EndedReason]] = {
+    _D.CLIENT_INITIATED: _R.CALLEE_HANGUP,
+    _D.USER_UNAVAILABLE: _R.CALLEE_HANGUP,
+    _D.USER_REJECTED: _R.CALLEE_HANGUP,
+    _D.PARTICIPANT_REMOVED: _R.API_HANGUP,
+    _D.ROOM_DELETED: _R.API_HANGUP,
+    _D.ROOM_CLOSED: _R.API_HANGUP,
+    _D.SERVER_SHUTDOWN: _R.MEDIA_SERVER_LOST,
+    _D.MIGRATION: _R.MEDIA_SERVER_LOST,
+    _D.SIP_TRUNK_FAILURE: _R.CARRIER_ERROR,
+    _D.AGENT_ERROR: _R.AGENT_ERROR,
+    _D.MEDIA_FAILURE: _R.MEDIA_TIMEOUT,
+}
+
+#: Our own connection to the room ended.
+OWN_DISCONNECT: Final[dict[rtc.DisconnectReason.ValueType, EndedReason]] = {
+    _D.ROOM_DELETED: _R.API_HANGUP,
+    _D.ROOM_CLOSED: _R.API_HANGUP,
+    _D.PARTICIPANT_REMOVED: _R.API_HANGUP,
+    _D.DUPLICATE_IDENTITY: _R.LOST,
+}
+
+#: Somebody asked for the end.
+ON_REQUEST: Final = frozenset({_D.PARTICIPANT_REMOVED, _D.ROOM_DELETED, _D.ROOM_CLOSED})
+
+
+def left_after_answer(reason: rtc.DisconnectReason.ValueType | None, *, phone: bool) -> Ending:
+    """Judge an answered call whose other side left.
+
+    Shape: a browser that vanishes has hung up; a bridge that vanishes is lost.
+    """
+    known = AFTER_ANSWER.get(reason) if reason is not None else None
+    if known is None:
+        known = _R.BRIDGE_LOST if phone else _R.CALLEE_HANGUP
+    return Ending(known)
+
+
+def room_gone(reason: rtc.DisconnectReason.ValueType | None) -> Ending:
+    """Judge a call whose room we were cut off from."""
+    known = OWN_DISCONNECT.get(reason) if reason is not None else None
+    return Ending(known or _R.MEDIA_SERVER_LOST)
+
+
+def dial_failed(error: api.ServerError, *, rang: bool) -> Ending:
+    """Judge a call that CreateSIPParticipant says was not answered."""
+    status = _sip_status(error)
+    if status is not None:
+        code, phrase = status
+        return Ending(reason_for_sip(code), sip_status_code=code, sip_status=phrase)
+    if _AUTH_IN_TEXT.search(error.message):
+        return Ending(_R.TRUNK_AUTH, message="the carrier did not take the trunk's credentials")
+    if _STOPPING_IN_TEXT.search(error.message):
+        return Ending(_R.BRIDGE_LOST, message="the bridge was being stopped")
+    if error.code in {_C.CANCELED, _C.DEADLINE_EXCEEDED}:
+        return Ending(_R.RING_TIMEOUT if rang else _R.NO_RESPONSE)
+    if error.code in {_C.NOT_FOUND, _C.INVALID_ARGUMENT, _C.UNAUTHENTICATED, _C.PERMISSION_DENIED}:
+        return Ending(_R.TRUNK_MISCONFIGURED, message=f"the bridge said {error.code}")
+    if error.code == _C.UNAVAILABLE:
+        return Ending(_R.BRIDGE_LOST, message="the bridge is not available")
+    return Ending(_R.CARRIER_ERROR, message=f"the bridge said {error.code}")
+
+
+def lost_answer(error: api.ServerError, took: float) -> bool:
+    """Tell whether the bridge itself lost the transaction, and with it what the carrier said.
+
+    Units: ``took`` in seconds. A transaction without any answer fails after 64*T1, 32 seconds
+    (RFC 3261 section 17.1.1.2); livekit-sip 1.8.0 now and then lets one fail within milliseconds,
+    among many calls that begin and end at once.
+    """
+    return "transaction failed" in error.message and took < 5
+
+
+def _sip_status(error: api.ServerError) -> tuple[int, str | None] | None:
+    if isinstance(error, api.SipCallError) and error.sip_status_code is not None:
+        return error.sip_status_code, error.sip_status or None
+    told = _STATUS_IN_TEXT.search(error.message)
+    return (int(told.group(1)), told.group(2).strip()) if told else None

@@ -1,0 +1,211 @@
+"""The worker process: loads once what all calls share, takes jobs, drains, stops."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+from livekit.agents import JobContext
+
+from agent import __version__
+from agent.dialer_client import DialerClient, PermitAnswer
+from agent.ending import End, Ending
+from agent.greeting import PhraseCache
+from agent.job import Desk, answer_job
+from agent.logs import get_logger
+from agent.presence import PresenceReporter
+from agent.reporter import Deliveries, Reporter
+from agent.server import Seats, TelephonyServer
+from agent.settings import Settings
+from agent.speech.pipeline import warm_up
+from agent.speech.shared import load_shared
+from agent.spool import Owner
+from agent.subscriptions import Subscriptions
+from telephony.call import EndedReason
+from telephony.dial_request import DialRequest
+from telephony.worker_contract import WorkerPresence
+
+#: How long undelivered events and the ends of calls may hold up the process when it stops.
+_SETTLE: Final = 8.0
+_STOP: Final = 12.0
+
+log = get_logger(__name__)
+
+
+@dataclass(eq=False)
+class _Live:
+    """A call under way, and the loop that it lives on."""
+
+    end: End
+    loop: asyncio.AbstractEventLoop
+
+
+class FrontOffice:
+    """What jobs, each in its thread, ask of the worker and its one event loop."""
+
+    def __init__(self, dialer: DialerClient, deliveries: Deliveries) -> None:
+        self._dialer = dialer
+        self._deliveries = deliveries
+        self._loop = asyncio.get_running_loop()
+        self._live: set[_Live] = set()
+
+    def reporter(self, owner: Owner) -> Reporter:
+        """Give the reporter of one attempt."""
+        return self._deliveries.reporter(owner)
+
+    async def permit(self, request: DialRequest) -> PermitAnswer:
+        """Ask the dialer for the permit of this attempt."""
+        return await self._here(self._dialer.permit(request.attempt_id, request.attempt_token))
+
+    def enter(self, end: End) -> object:
+        """Note a live call, which the worker may have to end."""
+        live = _Live(end, asyncio.get_running_loop())
+        self._live.add(live)
+        return live
+
+    def leave(self, entry: object) -> None:
+        """Forget a call."""
+        if isinstance(entry, _Live):
+            self._live.discard(entry)
+
+    def end_all(self) -> None:
+        """End every live call now."""
+        ending = Ending(EndedReason.AGENT_ERROR, message="the worker was stopped")
+        for live in list(self._live):
+            live.loop.call_soon_threadsafe(live.end.decide, ending)
+
+    async def _here(self, work: Coroutine[Any, Any, PermitAnswer]) -> PermitAnswer:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._seats = Seats(settings.worker_capacity)
+        self._server = TelephonyServer(settings, self._seats)
+        self._stopping = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._office: FrontOffice | None = None
+
+    async def run(self) -> int:
+        """Work until told to stop; give the process's exit status."""
+        settings = self._settings
+        dialer = DialerClient(
+            settings.dialer_url, settings.worker_id, settings.worker_token.get_secret_value()
+        )
+        deliveries = Deliveries(dialer, settings.own_spool)
+        self._office = FrontOffice(dialer, deliveries)
+        self._watch_signals()
+        deliveries.replay()
+        desk = self._desk(self._office)
+        if not await warm_up(desk.shared):
+            log.warning("models_unreachable", base_url=settings.openai_base_url)
+
+        async def entrypoint(context: JobContext) -> None:
+            await answer_job(context, desk)
+
+        self._server.serve(settings.livekit_agent_name, entrypoint)
+        presence = asyncio.create_task(PresenceReporter(dialer, self._presence).run())
+        try:
+            return await self._serve(presence)
+        finally:
+            await deliveries.settle(_SETTLE)
+            presence.cancel()
+            await dialer.aclose()
+
+    def _desk(self, office: FrontOffice) -> Desk:
+        settings = self._settings
+        return Desk(
+            office=office,
+            shared=load_shared(
+                settings.openai_base_url, settings.openai_api_key.get_secret_value()
+            ),
+            phrases=PhraseCache(),
+            recordings=settings.recordings_dir,
+            worker_id=settings.worker_id,
+            livekit_url=settings.livekit_url,
+            livekit_api_key=settings.livekit_api_key,
+            livekit_api_secret=settings.livekit_api_secret.get_secret_value(),
+            media_timeout=settings.media_timeout,
+            media_timeout_initial=settings.media_timeout_initial,
+        )
+
+    def _presence(self) -> WorkerPresence:
+        return WorkerPresence(
+            capacity=self._settings.worker_capacity,
+            live_calls=self._seats.taken,
+            version=__version__,
+            draining=self._stopping.is_set(),
+            agent_name=self._settings.livekit_agent_name,
+            registered=self._server.registered,
+        )
+
+    async def _serve(self, presence: asyncio.Task[None]) -> int:
+        serving = asyncio.create_task(self._server.run())
+        stop = asyncio.create_task(self._stopping.wait())
+        Subscriptions().on(self._server, "worker_registered", self._on_registered)
+        await asyncio.wait([serving, stop, presence], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if serving.done():
+            error = serving.exception()
+            log.error("livekit_lost", error=type(error).__name__ if error else "closed")
+            self._end_all()
+            return 1
+        presence_lost = presence.done()
+        if presence_lost:
+            # Without presence the dialer gives nothing more: end well, and be started anew.
+            log.error("presence_died", error=_how(presence))
+            self._stopping.set()
+        await self._drain()
+        await self._server.aclose()
+        await serving
+        log.info("worker_stopped")
+        return 1 if presence_lost else 0
+
+    def _on_registered(self, *_: object) -> None:
+        log.info(
+            "worker_registered",
+            worker_id=self._settings.worker_id,
+            agent_name=self._settings.livekit_agent_name,
+            capacity=self._settings.worker_capacity,
+        )
+
+    async def _drain(self) -> None:
+        log.info("worker_draining", live_calls=self._seats.taken)
+        drain = asyncio.create_task(self._server.drain())
+        hurry = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait([drain, hurry], return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if not drain.done():
+            self._end_all()
+            await asyncio.wait([drain], timeout=_STOP)
+            drain.cancel()
+        elif drain.exception() is not None:
+            self._end_all()
+
+    def _end_all(self) -> None:
+        if self._office is not None:
+            self._office.end_all()
+
+    def _watch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal)
+
+    def _on_signal(self) -> None:
+        (self._hurry if self._stopping.is_set() else self._stopping).set()
+
+
+def _how(task: asyncio.Task[None]) -> str:
+    error = None if task.cancelled() else task.exception()
+    return type(error).__name__ if error else "ended"
+
+
+async def run_worker(settings: Settings) -> int:
+    """Run one worker until it is told to stop; give the exit status."""
+    return await Worker(settings).run()

@@ -1,0 +1,1 @@
+"""The control plane: the API and its loops."""

@@ -1,0 +1,1 @@
+"""Where the dialer touches the outside: the database, LiveKit, Redis."""

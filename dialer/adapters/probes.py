@@ -1,0 +1,91 @@
+"""Ask Redis and LiveKit the questions that ``dialer doctor`` answers."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+from livekit import api
+from redis import asyncio as redis
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+
+_PATIENCE = timedelta(seconds=4)
+#: Where livekit-server keeps its rooms in Redis.
+_ROOMS = "rooms"
+
+
+class Trouble(Exception):
+    """Something is wrong; the text says what, and what to do about it."""
+
+
+async def redis_answers(url: str) -> str:
+    """Give the version of the Redis.
+
+    Errors: Trouble, one text for each way in which it can fail.
+    """
+    seconds = _PATIENCE.total_seconds()
+    client: Any = redis.Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds)  # pyright: ignore[reportUnknownMemberType]
+    try:
+        info = await client.info("server")
+        return str(info["redis_version"])
+    except AuthenticationError as error:
+        raise Trouble("it refuses our password: check the one in REDIS_URL") from error
+    except ResponseError as error:
+        told = (
+            "it wants a password: put one into REDIS_URL" if "NOAUTH" in str(error) else str(error)
+        )
+        raise Trouble(told) from error
+    except (RedisError, OSError, ValueError) as error:
+        raise Trouble(
+            f"cannot be reached ({_short(error)}): is it running, and is TLS right?"
+        ) from error
+    finally:
+        await client.aclose()
+
+
+async def livekit_answers(url: str, key: str, secret: str) -> int:
+    """Give the number of rooms.
+
+    Errors: Trouble.
+    """
+    async with _session() as session:
+        livekit = api.LiveKitAPI(url, key, secret, session=session, failover=False)
+        try:
+            listed = await livekit.room.list_rooms(api.ListRoomsRequest())
+            return len(listed.rooms)
+        except api.ServerError as error:
+            if error.code in ("unauthenticated", "permission_denied"):
+                raise Trouble(
+                    "it refuses our token: check both LIVEKIT_API_KEY and LIVEKIT_API_SECRET, and "
+                    "that this machine's clock is right"
+                ) from error
+            raise Trouble(f"answered {error.code}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise Trouble(f"cannot be reached ({_short(error)}): check LIVEKIT_URL") from error
+
+
+async def same_redis(redis_url: str, url: str, key: str, secret: str, *, prefix: str) -> bool:
+    """Make a room and look whether our Redis holds it, which it does if LiveKit uses that Redis.
+
+    Errors: whatever the clients raise; ask the two functions above first.
+    """
+    name = f"{prefix}-doctor-{secrets.token_hex(8)}"
+    client: Any = redis.Redis.from_url(redis_url, socket_timeout=_PATIENCE.total_seconds())  # pyright: ignore[reportUnknownMemberType]
+    async with _session() as session:
+        livekit = api.LiveKitAPI(url, key, secret, session=session, failover=False)
+        try:
+            await livekit.room.create_room(api.CreateRoomRequest(name=name, empty_timeout=5))
+            return bool(await client.hexists(_ROOMS, name))
+        finally:
+            await livekit.room.delete_room(api.DeleteRoomRequest(room=name))
+            await client.aclose()
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_PATIENCE.total_seconds()))
+
+
+def _short(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:120] or type(error).__name__

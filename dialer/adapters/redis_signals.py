@@ -1,0 +1,98 @@
+"""Signals between the dialer's processes, through Redis pub/sub.
+
+This process hears its own signals at once and without Redis. The others hear them as long as Redis
+is there; a signal that is lost costs them the time until they look by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+
+from dialer.adapters.redis_client import translated
+from dialer.calls.looping import keep_going
+from dialer.calls.signals import LocalSignals
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+#: More than this waits only while Redis is away, and then it is of no use later.
+_MOST_WAITING = 1000
+
+
+class RedisSignals(LocalSignals):
+    """The port ``dialer.calls.signals.Signals``; ``run`` must run for signals to travel."""
+
+    def __init__(self, redis: Redis, *, deployment: str) -> None:
+        super().__init__()
+        self._redis: Any = redis  # its methods are typed in parts only
+        self._channel = f"telephony:{deployment}:signals"
+        self._me = secrets.token_hex(8)
+        self._outgoing: asyncio.Queue[list[str]] = asyncio.Queue(_MOST_WAITING)
+
+    async def call_changed(self, tenant_id: str, call_id: str) -> None:
+        """Wake who watches this call."""
+        await super().call_changed(tenant_id, call_id)
+        self._send("call", tenant_id, call_id)
+
+    async def work_waiting(self) -> None:
+        """Wake the dispatcher."""
+        await super().work_waiting()
+        self._send("work")
+
+    async def rooms_changed(self) -> None:
+        """Wake the reaper."""
+        await super().rooms_changed()
+        self._send("rooms")
+
+    async def run(self) -> None:
+        """Carry signals in and out until cancelled."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(keep_going("signals out", self._carry_out))
+            both.create_task(keep_going("signals in", self._carry_in))
+
+    def _send(self, *what: str) -> None:
+        with contextlib.suppress(asyncio.QueueFull):
+            self._outgoing.put_nowait([self._me, *what])
+
+    async def _carry_out(self) -> float:
+        what = await self._outgoing.get()
+        async with translated():
+            await self._redis.publish(self._channel, json.dumps(what))
+        return 0.0
+
+    async def _carry_in(self) -> float:
+        async with translated(), self._redis.pubsub() as listener:
+            await listener.subscribe(self._channel)
+            # What was said before we listened is unknown: everybody looks for himself.
+            await self._wake_all()
+            while True:
+                message: dict[str, Any] | None = await listener.get_message(
+                    ignore_subscribe_messages=True, timeout=1.0
+                )
+                if message is not None:
+                    await self._hear(json.loads(message["data"]))
+
+    async def _hear(self, message: list[str]) -> None:
+        match message:
+            case [sender, *_] if sender == self._me:
+                pass
+            case [_, "call", tenant_id, call_id]:
+                await super().call_changed(tenant_id, call_id)
+            case [_, "work"]:
+                await super().work_waiting()
+            case [_, "rooms"]:
+                await super().rooms_changed()
+            case _:
+                log.info("signal not understood")
+
+    async def _wake_all(self) -> None:
+        await super().work_waiting()
+        await super().rooms_changed()
+        for tenant_id, call_id in self.watched():
+            await super().call_changed(tenant_id, call_id)

@@ -1,0 +1,213 @@
+"""The tables, once, for SQLite and Postgres.
+
+Every table of a tenant's has the key ``(tenant_id, id)``, and references carry the tenant with
+them, so that a row can never point into another tenant. Times are stored in UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time on both databases; SQLite keeps no zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times; store UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime")
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:
+            # Within a day of the first or last moment that there is: as good as that moment.
+            return value.replace(tzinfo=UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Give the zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("tenant_id", String(64), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    #: The first characters, for people to tell keys apart.
+    Column("prefix", String(16), nullable=False),
+    #: SHA-256 of the whole key, hexadecimal; the key itself is shown once and never stored.
+    Column("key_hash", String(64), nullable=False, unique=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("tenant_id", String(64), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("call_type", String(8), nullable=False),
+    Column("direction", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("phone_number", String(32)),
+    Column("caller_id", String(32)),
+    Column("agent", String(128), nullable=False),
+    Column("variables", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("ring_timeout_seconds", Integer, nullable=False),
+    Column("max_duration_seconds", Integer, nullable=False),
+    #: Why a queued call is not being dialled (WaitingFor); null once it moves.
+    Column("waiting_for", String(32)),
+    Column("hangup_requested_at", UtcDateTime),
+    Column("outcome", String(32)),
+    Column("ended_by", String(16)),
+    Column("ended_reason", String(32)),
+    Column("sip_status_code", Integer),
+    Column("sip_status", Text),
+    Column("hangup_cause", Integer),
+    Column("hangup_cause_source", String(16)),
+    Column("answered_by", String(32)),
+    Column("recording_path", Text),
+    #: One for each status, set once.
+    Column("queued_at", UtcDateTime, nullable=False),
+    Column("dispatching_at", UtcDateTime),
+    Column("dialing_at", UtcDateTime),
+    Column("ringing_at", UtcDateTime),
+    Column("answered_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    #: The sequence of the call's newest event.
+    Column("last_sequence", Integer, nullable=False),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
+    Index("ix_calls_tenant_queued", "tenant_id", "queued_at", "id"),
+    Index("ix_calls_status", "status", "queued_at"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("tenant_id", String(64), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("call_id", String(64), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    #: Fencing token: counts the claims; a permit asked for with an older one is refused.
+    Column("fence", Integer, nullable=False),
+    #: How often a worker was asked for since the claim.
+    Column("dispatches", Integer, nullable=False),
+    Column("dispatched_at", UtcDateTime),
+    Column("lease_owner", String(128)),
+    Column("lease_expires_at", UtcDateTime),
+    Column("worker_id", String(128)),
+    Column("room", String(128)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("claimed_at", UtcDateTime),
+    Column("agent_joined_at", UtcDateTime),
+    Column("agent_ready_at", UtcDateTime),
+    Column("sent_at", UtcDateTime),
+    Column("ringing_at", UtcDateTime),
+    Column("answered_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    #: Set when the room of an ended attempt was seen to be gone.
+    Column("room_gone_at", UtcDateTime),
+    ForeignKeyConstraint(["tenant_id", "call_id"], ["calls.tenant_id", "calls.id"]),
+    UniqueConstraint("tenant_id", "call_id", "number", name="uq_attempts_call_number"),
+    Index("ix_attempts_state", "state", "created_at"),
+    Index("ix_attempts_room", "room"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("tenant_id", String(64), primary_key=True),
+    Column("call_id", String(64), primary_key=True),
+    #: Counts from 1 within the call, in the order in which things were learned.
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("attempt_id", String(64)),
+    Column("type", String(64), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("source_sequence", String(128), nullable=False),
+    Column("occurred_at", UtcDateTime, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    Column("data", JSON, nullable=False),
+    ForeignKeyConstraint(["tenant_id", "call_id"], ["calls.tenant_id", "calls.id"]),
+    UniqueConstraint(
+        "tenant_id", "call_id", "attempt_id", "source", "source_sequence", name="uq_events_witness"
+    ),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("tenant_id", String(64), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    #: SHA-256 of the canonical body, hexadecimal.
+    Column("body_hash", String(64), nullable=False),
+    Column("call_id", String(64), nullable=False),
+    #: The first answer, given again word for word; null while it is not known yet.
+    Column("response_status", Integer),
+    Column("response_body", JSON),
+    Column("created_at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(["tenant_id", "call_id"], ["calls.tenant_id", "calls.id"]),
+)
+
+#: One row for each process-wide singleton (the SQLite owner, the loops' leader), with a lease.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+)
+
+#: Sign-in links that were used; a row is kept until the link would have expired by itself.
+spent_links = Table(
+    "spent_links",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("expires_at", UtcDateTime, nullable=False),
+)

@@ -1,0 +1,1 @@
+"""The life of a call: one file for each thing that happens to it."""

@@ -1,0 +1,278 @@
+"""The transactions of dispatching: who may take an attempt, and how it is given back.
+
+Each locks the call, then compares and sets the attempt by state and fence. Every dispatch has a
+fence of its own, and so has its token: an agent of an older one can neither dial nor move the call.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.adapters.tables import attempts, calls, events
+from dialer.calls.record import Fact, lock_call, record
+from telephony.call import AttemptState, CallStatus, CallType, EndedReason, WaitingFor
+from telephony.events import EventType, Source
+from telephony.termination import ENDED_BY
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An attempt as somebody saw or took it; what is done with it holds only for its fence."""
+
+    tenant_id: str
+    call_id: str
+    attempt_id: str
+    fence: int
+    room: str
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> Claim:
+        """Read it from a row of ``open_attempts``."""
+        return cls(row.tenant_id, row.call_id, row.attempt_id, row.fence, row.room)
+
+
+def fact(of: Claim | Row[Any], event: EventType, sequence: str, now: datetime, **data: Any) -> Fact:
+    """Write a fact of the dialer's own."""
+    return Fact(
+        tenant_id=of.tenant_id,
+        call_id=of.call_id,
+        attempt_id=of.attempt_id,
+        type=event,
+        source=Source.DIALER,
+        source_sequence=sequence,
+        occurred_at=now,
+        data=data,
+    )
+
+
+_COLUMNS: list[Any] = [
+    attempts.c.tenant_id,
+    attempts.c.call_id,
+    attempts.c.id.label("attempt_id"),
+    attempts.c.state,
+    attempts.c.fence,
+    attempts.c.room,
+    attempts.c.dispatches,
+    attempts.c.dispatched_at,
+    attempts.c.lease_expires_at,
+    attempts.c.claimed_at,
+    attempts.c.agent_joined_at,
+    attempts.c.sent_at,
+    attempts.c.answered_at,
+    attempts.c.ended_at,
+    calls.c.call_type,
+    calls.c.status,
+    calls.c.waiting_for,
+    calls.c.ringing_at,
+    calls.c.hangup_requested_at,
+    calls.c.ring_timeout_seconds,
+    calls.c.max_duration_seconds,
+    calls.c.last_sequence,
+]
+
+
+def _attempts_with_calls(*more: Any) -> Select[Any]:
+    mine = (calls.c.tenant_id == attempts.c.tenant_id) & (calls.c.id == attempts.c.call_id)
+    query: Any = select(*_COLUMNS, *more).join(calls, mine)
+    return query
+
+
+async def waiting(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:
+    """List what waits: oldest first, and one of each tenant's before anyone's second."""
+    turn = func.row_number().over(
+        partition_by=calls.c.tenant_id, order_by=(calls.c.queued_at, calls.c.id)
+    )
+    query = (
+        _attempts_with_calls(turn.label("turn"))
+        .where(
+            attempts.c.state == AttemptState.WAITING.value,
+            calls.c.status == CallStatus.QUEUED.value,
+            calls.c.call_type == CallType.SIP.value,
+            calls.c.hangup_requested_at.is_(None),
+        )
+        .order_by("turn", calls.c.queued_at, calls.c.id)
+        .limit(limit)
+    )
+    return list((await connection.execute(query)).all())
+
+
+async def open_attempts(connection: AsyncConnection, *states: AttemptState) -> list[Row[Any]]:
+    """List the attempts in these states, over all tenants."""
+    query = _attempts_with_calls().where(attempts.c.state.in_([state.value for state in states]))
+    return list((await connection.execute(query)).all())
+
+
+async def claim(
+    tx: AsyncConnection, seen: Row[Any], *, room: str, owner: str, lease: timedelta, now: datetime
+) -> tuple[Claim, Row[Any]] | None:
+    """Take a waiting attempt; gives it with its call, None when somebody else was faster."""
+    call = await lock_call(tx, seen.tenant_id, seen.call_id)
+    if call.status != CallStatus.QUEUED.value or call.hangup_requested_at is not None:
+        return None
+    taken = await _swap(
+        tx,
+        seen,
+        AttemptState.WAITING,
+        fence=seen.fence + 1,
+        dispatches=1,
+        dispatched_at=None,
+        room=room,
+        lease_owner=owner,
+        lease_expires_at=now + lease,
+    )
+    if not taken:
+        return None
+    mine = Claim(seen.tenant_id, seen.call_id, seen.attempt_id, seen.fence + 1, room)
+    dispatching = fact(
+        mine, EventType.CALL_DISPATCHING, f"dispatching:{mine.fence}", now, dispatch=1
+    )
+    await record(tx, dispatching, now=now)
+    return mine, call
+
+
+async def opened(tx: AsyncConnection, mine: Claim, *, now: datetime) -> bool:
+    """Note that an agent was asked for; False when the attempt is no longer this claim's."""
+    await lock_call(tx, mine.tenant_id, mine.call_id)
+    over = [AttemptState.WAITING.value, AttemptState.ENDED.value]
+    done = await tx.execute(
+        update(attempts)
+        .where(
+            attempts.c.tenant_id == mine.tenant_id,
+            attempts.c.id == mine.attempt_id,
+            attempts.c.fence == mine.fence,
+            attempts.c.state.not_in(over),
+        )
+        .values(dispatched_at=now)
+    )
+    return done.rowcount == 1
+
+
+async def dispatch_again(
+    tx: AsyncConnection, seen: Row[Any], *, owner: str, lease: timedelta, now: datetime
+) -> tuple[Claim, Row[Any]] | None:
+    """Take over a claim whose dispatcher died or whose agent did not come."""
+    call = await lock_call(tx, seen.tenant_id, seen.call_id)
+    never_opened = seen.dispatched_at is None
+    dispatches = seen.dispatches if never_opened else seen.dispatches + 1
+    taken = await _swap(
+        tx,
+        seen,
+        AttemptState.CLAIMED,
+        without_agent=True,
+        fence=seen.fence + 1,
+        dispatches=dispatches,
+        dispatched_at=None if never_opened else now,
+        lease_owner=owner,
+        lease_expires_at=now + lease,
+    )
+    if not taken:
+        return None
+    mine = Claim(seen.tenant_id, seen.call_id, seen.attempt_id, seen.fence + 1, seen.room)
+    again = fact(
+        mine, EventType.CALL_DISPATCHING, f"dispatching:{mine.fence}", now, dispatch=dispatches
+    )
+    await record(tx, again, now=now)
+    return mine, call
+
+
+async def put_back(
+    tx: AsyncConnection, mine: Claim, *, waiting_for: WaitingFor, now: datetime
+) -> bool:
+    """Give a claimed attempt back to the queue; False when it is no longer this claim's."""
+    await lock_call(tx, mine.tenant_id, mine.call_id)
+    if not await _is_claimed(tx, mine):
+        return False
+    back = fact(mine, EventType.CALL_REQUEUED, f"requeued:{mine.fence}", now)
+    await record(tx, back, now=now)
+    await _say_waiting(tx, mine, waiting_for, now)
+    return True
+
+
+async def give_up(
+    tx: AsyncConnection, mine: Claim, reason: EndedReason, message: str, *, now: datetime
+) -> bool:
+    """End the call of a claimed attempt; False when it is no longer this claim's."""
+    await lock_call(tx, mine.tenant_id, mine.call_id)
+    if not await _is_claimed(tx, mine):
+        return False
+    data = {
+        "ended_reason": reason.value,
+        "ended_by": ENDED_BY[reason].value,
+        "message": message,
+    }
+    await record(tx, fact(mine, EventType.CALL_ENDED, "ended", now, **data), now=now)
+    return True
+
+
+async def say_waiting(
+    tx: AsyncConnection, seen: Row[Any], waiting_for: WaitingFor, *, now: datetime
+) -> bool:
+    """Note what a queued call waits for; False when that is known or the call has moved on."""
+    call = await lock_call(tx, seen.tenant_id, seen.call_id)
+    if call.status != CallStatus.QUEUED.value or call.waiting_for == waiting_for.value:
+        return False
+    await _say_waiting(tx, seen, waiting_for, now)
+    return True
+
+
+async def unclaimed(connection: AsyncConnection, of: Claim) -> bool:
+    """Tell whether the attempt waits again or is over, so that its room is nobody's."""
+    query = select(attempts.c.state).where(
+        attempts.c.tenant_id == of.tenant_id, attempts.c.id == of.attempt_id
+    )
+    state = (await connection.execute(query)).scalar_one_or_none()
+    return state in {AttemptState.WAITING.value, AttemptState.ENDED.value, None}
+
+
+async def times_seen(connection: AsyncConnection, of: Claim, event: EventType) -> int:
+    """Count how often an event was recorded for this attempt."""
+    query = select(func.count()).where(
+        events.c.tenant_id == of.tenant_id,
+        events.c.call_id == of.call_id,
+        events.c.attempt_id == of.attempt_id,
+        events.c.type == event.value,
+    )
+    return int((await connection.execute(query)).scalar_one())
+
+
+async def _say_waiting(
+    tx: AsyncConnection, of: Claim | Row[Any], waiting_for: WaitingFor, now: datetime
+) -> None:
+    sequence = f"waiting:{secrets.token_hex(8)}"
+    said = fact(of, EventType.CALL_WAITING, sequence, now, waiting_for=waiting_for.value)
+    await record(tx, said, now=now)
+
+
+async def _swap(
+    tx: AsyncConnection,
+    seen: Row[Any],
+    state: AttemptState,
+    *,
+    without_agent: bool = False,
+    **values: Any,
+) -> bool:
+    where = [
+        attempts.c.tenant_id == seen.tenant_id,
+        attempts.c.id == seen.attempt_id,
+        attempts.c.fence == seen.fence,
+        attempts.c.state == state.value,
+    ]
+    if without_agent:
+        where.append(attempts.c.agent_joined_at.is_(None))
+    return (await tx.execute(update(attempts).where(*where).values(**values))).rowcount == 1
+
+
+async def _is_claimed(tx: AsyncConnection, mine: Claim) -> bool:
+    query = select(attempts.c.id).where(
+        attempts.c.tenant_id == mine.tenant_id,
+        attempts.c.id == mine.attempt_id,
+        attempts.c.fence == mine.fence,
+        attempts.c.state == AttemptState.CLAIMED.value,
+    )
+    return (await tx.execute(query)).one_or_none() is not None

@@ -1,0 +1,175 @@
+"""Bring waiting calls to workers: one loop, safe to run in several processes.
+
+A call leaves the queue when the trunk is there, a worker has room and the trunk's pace allows it;
+until then it waits and says for what. Nothing here dials: an agent is asked into the attempt's own
+room, and asks for the permit itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from dialer.adapters.database import Database
+from dialer.admission.agents import Agents
+from dialer.calls import claims
+from dialer.calls.briefing import room_name
+from dialer.calls.joining import Joining, Rules, Trunk
+from dialer.calls.looping import keep_going
+from dialer.calls.pacing import Pace, Pacer
+from dialer.calls.rooms import Rooms
+from dialer.calls.signals import Signals
+from dialer.tenants.tokens import Tokens
+from dialer.workers.capacity import measure
+from dialer.workers.presence import Capacity, Presence
+from telephony.call import WaitingFor
+from telephony.errors import Unavailable
+
+#: Units: seconds. How often the queue is looked at when nobody says that something changed.
+POLL = 1.0
+#: How many of the queue one round looks at.
+_ROUND = 50
+#: A call that waits for more keeps saying so while pacing comes and goes in between.
+_KEPT = {(WaitingFor.CAPACITY.value, WaitingFor.PACING)}
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why no call may leave now, and the seconds until it is worth another look."""
+
+    waiting_for: WaitingFor
+    look_again: float = POLL
+
+
+class Dispatcher:
+    """The loop from the queue to the workers."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        rooms: Rooms,
+        signals: Signals,
+        presence: Presence,
+        trunk: Trunk,
+        pacer: Pacer,
+        agents: Agents,
+        tokens: Tokens,
+        rules: Rules,
+        owner: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._signals = signals
+        self._presence = presence
+        self._trunk = trunk
+        self._pacer = pacer
+        self._rules = rules
+        self._owner = owner
+        self._now = now
+        self._joining = Joining(
+            database=database,
+            rooms=rooms,
+            signals=signals,
+            presence=presence,
+            trunk=trunk,
+            agents=agents,
+            tokens=tokens,
+            rules=rules,
+            owner=owner,
+            now=now,
+        )
+
+    async def run(self) -> None:
+        """Dispatch until cancelled."""
+        try:
+            await keep_going("dispatch", self.step, self._signals.wait_work)
+        finally:
+            await self._joining.stop()
+
+    async def step(self) -> float:
+        """Do one round; gives the seconds to the next one."""
+        return min(await self._joining.look_after(at_most=POLL), await self._empty_queue())
+
+    async def settled(self) -> None:
+        """Wait until every room that is being opened is open, or has failed."""
+        await self._joining.settled()
+
+    async def agent_lost(self, seen: Row[Any]) -> None:
+        """Give back an attempt whose agent is gone before it asked for the permit."""
+        await self._joining.agent_lost(seen)
+
+    async def _empty_queue(self) -> float:
+        async with self._database.reading() as connection:
+            queue = await claims.waiting(connection, limit=_ROUND)
+        if not queue:
+            return POLL
+        trunk_id, capacity, obstacle = await self._survey()
+        taken = 0
+        for place, seen in enumerate(queue):
+            obstacle = obstacle or self._full(capacity, taken) or await self._paced()
+            if obstacle is not None:
+                await self._tell(queue[place:], obstacle.waiting_for)
+                return obstacle.look_again
+            taken += await self._take(seen, trunk_id)
+        return 0.0 if len(queue) == _ROUND else POLL
+
+    async def _survey(self) -> tuple[str | None, Capacity, Obstacle | None]:
+        """Look at what all calls need alike."""
+        nothing = Capacity(0, 0, 0, 0)
+        rest = self._joining.media_rest()
+        if rest > 0:
+            return None, nothing, Obstacle(WaitingFor.MEDIA_SERVER, rest)
+        try:
+            trunk_id = await self._trunk.current()
+            async with self._database.reading() as connection:
+                capacity = await measure(connection, self._presence)
+        except Unavailable as error:
+            if error.code == "database_unavailable":
+                raise
+            return None, nothing, Obstacle(WaitingFor.MEDIA_SERVER)
+        if trunk_id is None:
+            return None, capacity, Obstacle(WaitingFor.TRUNK)
+        if capacity.workers == 0:
+            return trunk_id, capacity, Obstacle(WaitingFor.WORKER)
+        return trunk_id, capacity, None
+
+    def _full(self, capacity: Capacity, taken: int) -> Obstacle | None:
+        joining = capacity.unassigned + taken
+        if capacity.free - taken <= 0 or joining >= self._rules.joining_at_once:
+            return Obstacle(WaitingFor.CAPACITY)
+        return None
+
+    async def _paced(self) -> Obstacle | None:
+        delay = await self._pacer.take("outbound", Pace.of(self._rules.cps))
+        return Obstacle(WaitingFor.PACING, delay) if delay > 0 else None
+
+    async def _tell(self, queue: list[Row[Any]], waiting_for: WaitingFor) -> None:
+        for seen in queue:
+            known = (seen.waiting_for, waiting_for) in _KEPT
+            if known or seen.waiting_for == waiting_for.value:
+                continue
+            async with self._database.transaction() as tx:
+                told = await claims.say_waiting(tx, seen, waiting_for, now=self._now())
+            if told:
+                await self._signals.call_changed(seen.tenant_id, seen.call_id)
+
+    async def _take(self, seen: Row[Any], trunk_id: str | None) -> bool:
+        async with self._database.transaction() as tx:
+            taken = await claims.claim(
+                tx,
+                seen,
+                room=room_name(self._rules.deployment, seen.attempt_id),
+                owner=self._owner,
+                lease=self._rules.lease,
+                now=self._now(),
+            )
+        if taken is None:
+            return False
+        await self._signals.call_changed(seen.tenant_id, seen.call_id)
+        self._joining.open(*taken, trunk_id)
+        return True

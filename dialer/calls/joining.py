@@ -1,0 +1,296 @@
+"""From a claim to an agent in the room: make the room, ask for an agent, and notice who never came.
+
+A dispatch on a self-hosted LiveKit is fire and forget: when no worker takes it, nobody says so. So
+every claim has a deadline, and a dispatch that nobody answered is repeated once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import structlog
+from sqlalchemy import Row
+
+from dialer.adapters.database import Database
+from dialer.admission.agents import Agents
+from dialer.calls import claims
+from dialer.calls.briefing import dial_request
+from dialer.calls.claims import Claim
+from dialer.calls.rooms import Dispatch, Rooms
+from dialer.calls.signals import Signals
+from dialer.tenants.tokens import Tokens
+from dialer.workers.capacity import measure
+from dialer.workers.presence import Presence
+from telephony.call import AttemptState, CallType, EndedReason, WaitingFor
+from telephony.errors import TelephonyError, Unavailable
+from telephony.events import EventType
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+#: Units: seconds.
+_LONGEST_BACKOFF = 5.0
+#: An attempt that lost its agents this often before any of them dialled is not tried again.
+_MOST_AGENTS = 3
+#: How often a call whose dispatches got lost among busy workers waits again.
+_MOST_REQUEUES = 5
+
+
+class Trunk(Protocol):
+    """The outbound trunk as it is in LiveKit now."""
+
+    async def current(self) -> str | None:
+        """Give its id, None when there is none to be had.
+
+        Errors: Unavailable when LiveKit cannot be asked.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How the dispatcher behaves.
+
+    Shape: ``joining_at_once`` bounds the agents that may be on their way into a room together;
+    starting many at once makes each slow on a small machine, and late ones are taken for lost.
+    ``ready_timeout`` is how long an agent that joined may take to ask for the permit.
+    """
+
+    deployment: str
+    agent_name: str
+    cps: float
+    join_timeout: timedelta = timedelta(seconds=3)
+    joining_at_once: int = 4
+    lease: timedelta = timedelta(seconds=10)
+    ready_timeout: timedelta = timedelta(seconds=30)
+
+
+class Joining:
+    """Looks after every claim until its agent is there."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        rooms: Rooms,
+        signals: Signals,
+        presence: Presence,
+        trunk: Trunk,
+        agents: Agents,
+        tokens: Tokens,
+        rules: Rules,
+        owner: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._rooms = rooms
+        self._signals = signals
+        self._presence = presence
+        self._trunk = trunk
+        self._agents = agents
+        self._tokens = tokens
+        self._rules = rules
+        self._owner = owner
+        self._now = now
+        self._opening: set[asyncio.Task[None]] = set()
+        self._media_failures = 0
+        self._media_rest: datetime | None = None
+
+    def media_rest(self) -> float:
+        """Give the seconds for which LiveKit is left in peace after it failed."""
+        if self._media_rest is None:
+            return 0.0
+        return max(0.0, (self._media_rest - self._now()).total_seconds())
+
+    def open(self, mine: Claim, call: Row[Any], trunk_id: str | None) -> None:
+        """Make the claim's room, beside whoever asks."""
+        self._start(self._open(mine, call, trunk_id))
+
+    async def settled(self) -> None:
+        """Wait until every room that is being opened is open, or has failed."""
+        while self._opening:
+            await asyncio.gather(*self._opening)
+
+    async def stop(self) -> None:
+        """Leave the rooms that are being opened to another dispatcher."""
+        for task in self._opening:
+            task.cancel()
+        await asyncio.gather(*self._opening, return_exceptions=True)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._opening.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._opening.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Its lease runs out, and some dispatcher takes it over.
+            log.error("room not opened", exc_info=error)
+
+    async def _open(self, mine: Claim, call: Row[Any], trunk_id: str | None) -> None:
+        """Make the room with the agent's dispatch inside."""
+        dispatch = await self._brief(mine, call, trunk_id)
+        if dispatch is None:
+            return
+        try:
+            if mine.fence > 1:
+                # A claim before this one may have left a room with its own dispatch.
+                await self._rooms.delete(mine.room)
+            await self._rooms.create(mine.room, dispatch)
+        except Unavailable:
+            self._rest_from_media_server()
+            if call.call_type == CallType.VOIP.value:
+                # Its browser was never told of a room, and nobody takes a voip call from the queue.
+                await self._end(mine, EndedReason.MEDIA_SERVER_LOST, "no room could be made")
+            else:
+                await self._return(mine, WaitingFor.MEDIA_SERVER)
+            return
+        self._media_failures = 0
+        self._media_rest = None
+        async with self._database.transaction() as tx:
+            still_mine = await claims.opened(tx, mine, now=self._now())
+        if not still_mine:
+            # The name is the attempt's: where somebody claimed it again, the room is theirs.
+            async with self._database.reading() as connection:
+                nobodys = await claims.unclaimed(connection, mine)
+            if nobodys:
+                await self._rooms.delete(mine.room)
+
+    async def _brief(self, mine: Claim, call: Row[Any], trunk_id: str | None) -> Dispatch | None:
+        row: Any = call
+        try:
+            request = dial_request(
+                dict(row._mapping),
+                attempt_id=mine.attempt_id,
+                fence=mine.fence,
+                trunk_id=trunk_id,
+                agents=self._agents,
+                tokens=self._tokens,
+            )
+        except TelephonyError as error:
+            # The agents file changed since the call was taken.
+            await self._end(
+                mine, EndedReason.AGENT_ERROR, f"the agent cannot be briefed: {error.code}"
+            )
+            return None
+        return Dispatch(self._rules.agent_name, request.to_metadata())
+
+    def _rest_from_media_server(self) -> None:
+        self._media_failures += 1
+        rest = min(0.25 * 2 ** min(self._media_failures, 8), _LONGEST_BACKOFF)
+        self._media_rest = self._now() + timedelta(seconds=rest * random.uniform(0.5, 1.0))
+
+    async def look_after(self, *, at_most: float) -> float:
+        """Deal with every claim whose time is up; gives the seconds to the next one's."""
+        async with self._database.reading() as connection:
+            claimed = await claims.open_attempts(connection, AttemptState.CLAIMED)
+        soonest = at_most
+        for seen in claimed:
+            left = self._patience_left(seen)
+            if left is None:
+                continue
+            if left > 0:
+                soonest = min(soonest, left)
+            else:
+                await self._nobody_came(seen)
+        return soonest
+
+    def _patience_left(self, seen: Row[Any]) -> float | None:
+        """Give the seconds that a claim still has; None when somebody else watches it."""
+        if seen.agent_joined_at is not None:
+            if seen.call_type == CallType.VOIP.value:
+                return None  # its agent waits for the browser; the reaper bounds that
+            deadline = seen.agent_joined_at + self._rules.ready_timeout
+        elif seen.dispatched_at is None:
+            deadline = seen.lease_expires_at or seen.claimed_at
+        else:
+            deadline = seen.dispatched_at + self._rules.join_timeout
+        return (deadline - self._now()).total_seconds()
+
+    async def _nobody_came(self, seen: Row[Any]) -> None:
+        if seen.agent_joined_at is not None:
+            await self.agent_lost(seen)
+        elif seen.dispatched_at is None or seen.dispatches < 2:
+            await self._again(seen)
+        else:
+            await self._no_agent(seen)
+
+    async def _again(self, seen: Row[Any]) -> None:
+        async with self._database.transaction() as tx:
+            taken = await claims.dispatch_again(
+                tx, seen, owner=self._owner, lease=self._rules.lease, now=self._now()
+            )
+        if taken is None:
+            return
+        mine, call = taken
+        log.warning("dispatched again", attempt_id=mine.attempt_id)
+        trunk_id = None
+        try:
+            if seen.call_type == CallType.SIP.value:
+                trunk_id = await self._trunk.current()
+            if seen.dispatched_at is None:
+                self._start(self._open(mine, call, trunk_id))
+                return
+            dispatch = await self._brief(mine, call, trunk_id)
+            if dispatch is not None:
+                await self._rooms.redispatch(mine.room, dispatch)
+        except Unavailable:
+            self._rest_from_media_server()
+            if seen.call_type == CallType.SIP.value:
+                await self._return(mine, WaitingFor.MEDIA_SERVER)
+
+    async def _no_agent(self, seen: Row[Any]) -> None:
+        """End what two dispatches brought no agent for, unless there was nobody to come.
+
+        LiveKit drops a dispatch without a word when its workers are nearly full, so that among busy
+        workers two lost dispatches tell nothing; the call waits again, a bounded number of times.
+        """
+        mine = Claim.of(seen)
+        async with self._database.reading() as connection:
+            capacity = await measure(connection, self._presence)
+            requeued = await claims.times_seen(connection, mine, EventType.CALL_REQUEUED)
+        # This very attempt is one of the unassigned.
+        busy = capacity.spare < capacity.total or capacity.unassigned > 1
+        no_seat = capacity.spare <= 0 or (busy and requeued < _MOST_REQUEUES)
+        if not no_seat or seen.call_type == CallType.VOIP.value:
+            await self._end(mine, EndedReason.NO_AGENT, "no agent came, asked for twice")
+            return
+        await self._return(mine, WaitingFor.CAPACITY if capacity.workers else WaitingFor.WORKER)
+
+    async def agent_lost(self, seen: Row[Any]) -> None:
+        """Give back an attempt whose agent is gone, or stuck, before it asked for the permit."""
+        mine = Claim.of(seen)
+        async with self._database.reading() as connection:
+            tried = await claims.times_seen(connection, mine, EventType.CALL_AGENT_JOINED)
+        if tried >= _MOST_AGENTS or seen.call_type == CallType.VOIP.value:
+            await self._end(mine, EndedReason.NO_AGENT, "the agents that came were lost")
+            return
+        await self._return(mine, WaitingFor.WORKER)
+
+    async def _return(self, mine: Claim, waiting_for: WaitingFor) -> None:
+        async with self._database.transaction() as tx:
+            returned = await claims.put_back(tx, mine, waiting_for=waiting_for, now=self._now())
+        if returned:
+            log.warning(
+                "call back in the queue", attempt_id=mine.attempt_id, waiting_for=waiting_for
+            )
+            await self._changed(mine)
+
+    async def _end(self, mine: Claim, reason: EndedReason, message: str) -> None:
+        async with self._database.transaction() as tx:
+            ended = await claims.give_up(tx, mine, reason, message, now=self._now())
+        if ended:
+            log.warning("call ended undialled", attempt_id=mine.attempt_id, reason=reason)
+            await self._changed(mine)
+
+    async def _changed(self, mine: Claim) -> None:
+        await self._signals.call_changed(mine.tenant_id, mine.call_id)
+        try:
+            await self._rooms.delete(mine.room)
+        except Unavailable:
+            log.info("room left to the reaper", room=mine.room)

@@ -1,0 +1,273 @@
+"""Place a call: ask whether it may leave, then write it down, once.
+
+A sip call is written as queued and nothing has touched the network when its answer is sent. A voip
+call is written as claimed, and its room made with the agent inside before the answer, because the
+browser needs a room to join.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.admission.caller_id import caller_id
+from dialer.admission.destinations import destination
+from dialer.admission.limits import room_in_queue
+from dialer.admission.workers import worker_with_room
+from dialer.calls import claims
+from dialer.calls.briefing import dial_request, room_name
+from dialer.calls.claims import Claim
+from dialer.calls.idempotency import First, Keyring, KeyTaken
+from dialer.calls.record import record
+from dialer.calls.rooms import Dispatch
+from dialer.calls.schemas import PlaceCall
+from dialer.calls.store import Calls
+from dialer.calls.view import call_view
+from dialer.problems import BadRequest
+from dialer.wiring import Services
+from telephony.call import (
+    AttemptState,
+    CallStatus,
+    CallType,
+    Direction,
+    EndedReason,
+    new_attempt_id,
+    new_call_id,
+)
+from telephony.errors import Unavailable
+from telephony.events import EventType
+from telephony.worker_contract import BROWSER_IDENTITY
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+#: How long LiveKit may take to make a voip call's room before somebody else looks after it.
+LEASE = timedelta(seconds=15)
+#: How long a participant token opens its room.
+TOKEN_LIFE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The answer to a request for a call; ``replayed`` where it was given before."""
+
+    body: dict[str, Any]
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One request for a call, as it is carried out."""
+
+    tenant_id: str
+    command: PlaceCall
+    key: str | None
+    body_hash: str
+
+
+async def place(order: Order, wired: Services) -> Placed:
+    """Place the call, or give the first answer to the same request again.
+
+    Errors: what ``admission`` refuses with; ``idempotency_mismatch`` and ``idempotency_in_flight``;
+    Unavailable when the database, or for voip LiveKit or a worker, is missing.
+    """
+    if order.key is not None:
+        first = await _first(order, wired)
+        if first is not None:
+            return first
+    try:
+        if order.command.call_type is CallType.VOIP:
+            return await _place_voip(order, wired)
+        return await _place_sip(order, wired)
+    except KeyTaken:
+        first = await _first(order, wired)
+        if first is None:
+            raise Unavailable(
+                "database_unavailable", "The request met itself; send it again.", retry_after=1
+            ) from None
+        return first
+
+
+async def _first(order: Order, wired: Services) -> Placed | None:
+    assert order.key is not None
+    async with wired.database.reading() as connection:
+        keyring = Keyring(connection, order.tenant_id)
+        first = await keyring.first(order.key, order.body_hash, now=wired.now())
+        if first is None:
+            return None
+        return await _again(first, order, connection, wired)
+
+
+async def _again(
+    first: First, order: Order, connection: AsyncConnection, wired: Services
+) -> Placed:
+    calls = Calls(connection, order.tenant_id)
+    body = first.body
+    if body is None:
+        body = call_view(await calls.get(first.call_id)).model_dump(mode="json")
+    if order.command.call_type is CallType.SIP:
+        return Placed(body, replayed=True)
+    # Participant tokens are not kept: a new one for the same room, as long as there is one.
+    attempt = await calls.newest_attempt(first.call_id)
+    if attempt.state == AttemptState.ENDED.value:
+        return Placed(body, replayed=True)
+    return Placed(body | _way_in(attempt.room, wired), replayed=True)
+
+
+def _way_in(room: str, wired: Services) -> dict[str, Any]:
+    return {
+        "room": room,
+        "livekit_url": wired.settings.browser_livekit_url,
+        "participant_token": wired.rooms.token(room, BROWSER_IDENTITY, TOKEN_LIFE),
+    }
+
+
+async def _place_sip(order: Order, wired: Services) -> Placed:
+    callee = destination(order.command.phone_number)
+    caller = caller_id(order.command.caller_id, wired.settings.sip_caller_ids, callee=callee)
+    wired.agents.resolve(order.command.agent, order.command.variables)
+    now = wired.now()
+    call = _call_row(order, now) | {"phone_number": str(callee), "caller_id": str(caller)}
+    attempt = _attempt_row(now)
+    async with wired.database.transaction() as tx:
+        calls = Calls(tx, order.tenant_id)
+        await room_in_queue(calls, at_most=wired.settings.max_queued_calls)
+        await calls.insert(call, attempt)
+        fresh = Claim(order.tenant_id, call["id"], attempt["id"], fence=0, room="")
+        await record(tx, claims.fact(fresh, EventType.CALL_QUEUED, "queued", now), now=now)
+        body = call_view(await calls.get(call["id"])).model_dump(mode="json")
+        await _keep(tx, order, call["id"], body, now)
+    await wired.signals.call_changed(order.tenant_id, call["id"])
+    await wired.signals.work_waiting()
+    return Placed(body)
+
+
+async def _place_voip(order: Order, wired: Services) -> Placed:
+    for name in ("phone_number", "caller_id"):
+        if getattr(order.command, name) is not None:
+            raise BadRequest("invalid_value", "A voip call rings no number.", field=name)
+    wired.agents.resolve(order.command.agent, order.command.variables)
+    await worker_with_room(wired.presence, wired.database)
+    now = wired.now()
+    call, attempt = _call_row(order, now), _attempt_row(now)
+    mine = Claim(
+        order.tenant_id,
+        call["id"],
+        attempt["id"],
+        fence=1,
+        room=room_name(wired.settings.deployment, attempt["id"]),
+    )
+    body = await _write_voip(order, call, attempt, mine, wired, now)
+    await _open_room(order, call, mine, wired)
+    async with wired.database.transaction() as tx:
+        await claims.opened(tx, mine, now=wired.now())
+        if order.key is not None:
+            await Keyring(tx, order.tenant_id).answered(order.key, body)
+    await wired.signals.call_changed(order.tenant_id, call["id"])
+    return Placed(body | _way_in(mine.room, wired))
+
+
+async def _write_voip(
+    order: Order,
+    call: dict[str, Any],
+    attempt: dict[str, Any],
+    mine: Claim,
+    wired: Services,
+    now: datetime,
+) -> dict[str, Any]:
+    # A claim like the dispatcher's: should this process die before the room is made, the lease
+    # runs out and the dispatcher opens the room, or ends the call.
+    claimed = {
+        "fence": mine.fence,
+        "dispatches": 1,
+        "room": mine.room,
+        "lease_owner": "place",
+        "lease_expires_at": now + LEASE,
+    }
+    async with wired.database.transaction() as tx:
+        calls = Calls(tx, order.tenant_id)
+        await calls.insert(call, attempt | claimed)
+        await record(tx, claims.fact(mine, EventType.CALL_QUEUED, "queued", now), now=now)
+        dispatching = claims.fact(
+            mine, EventType.CALL_DISPATCHING, f"dispatching:{mine.fence}", now, dispatch=1
+        )
+        await record(tx, dispatching, now=now)
+        body = call_view(await calls.get(call["id"])).model_dump(mode="json")
+        await _keep(tx, order, call["id"], None, now)
+    return body
+
+
+async def _open_room(order: Order, call: dict[str, Any], mine: Claim, wired: Services) -> None:
+    request = dial_request(
+        call | {"tenant_id": order.tenant_id},
+        attempt_id=mine.attempt_id,
+        fence=mine.fence,
+        trunk_id=None,
+        agents=wired.agents,
+        tokens=wired.tokens,
+    )
+    dispatch = Dispatch(wired.settings.livekit_agent_name, request.to_metadata())
+    try:
+        await wired.rooms.create(mine.room, dispatch)
+    except Unavailable:
+        await _give_up(order, mine, wired)
+        raise
+
+
+async def _give_up(order: Order, mine: Claim, wired: Services) -> None:
+    """End the call that got no room; its record stays, its key does not."""
+    async with wired.database.transaction() as tx:
+        await claims.give_up(
+            tx,
+            mine,
+            EndedReason.MEDIA_SERVER_LOST,
+            "LiveKit could not be reached to open the room",
+            now=wired.now(),
+        )
+        if order.key is not None:
+            await Keyring(tx, order.tenant_id).forget(order.key)
+    await wired.signals.call_changed(order.tenant_id, mine.call_id)
+    # LiveKit may have made the room without being able to say so; else the reaper finds it.
+    with contextlib.suppress(Unavailable):
+        await wired.rooms.delete(mine.room)
+
+
+async def _keep(
+    tx: AsyncConnection, order: Order, call_id: str, body: dict[str, Any] | None, now: datetime
+) -> None:
+    if order.key is not None:
+        await Keyring(tx, order.tenant_id).keep(order.key, order.body_hash, call_id, body, now=now)
+
+
+def _call_row(order: Order, now: datetime) -> dict[str, Any]:
+    command = order.command
+    return {
+        "id": str(new_call_id()),
+        "call_type": command.call_type.value,
+        "direction": Direction.OUTBOUND.value,
+        "status": CallStatus.QUEUED.value,
+        "phone_number": None,
+        "caller_id": None,
+        "agent": command.agent,
+        "variables": command.variables,
+        "metadata": command.metadata,
+        "ring_timeout_seconds": command.ring_timeout_seconds,
+        "max_duration_seconds": command.max_duration_seconds,
+        "queued_at": now,
+        "last_sequence": 0,
+    }
+
+
+def _attempt_row(now: datetime) -> dict[str, Any]:
+    return {
+        "id": str(new_attempt_id()),
+        "number": 1,
+        "state": AttemptState.WAITING.value,
+        "fence": 0,
+        "dispatches": 0,
+        "created_at": now,
+    }

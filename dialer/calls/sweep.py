@@ -1,0 +1,91 @@
+"""Put away rooms that nobody put away; only rooms of ours, and only after a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Row, select, update
+
+from dialer.adapters.database import Database
+from dialer.adapters.tables import attempts
+from dialer.calls.rooms import Rooms, RoomState
+from dialer.calls.suspicion import Suspicions
+from telephony.call import AttemptState
+from telephony.errors import Unavailable
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class Sweep:
+    """The reaper's look at rooms.
+
+    Shape: ``ended_room`` is how long a call's room may outlive it, ``stray_room`` how long a room
+    may be there without anything that runs in it.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        rooms: Rooms,
+        suspicions: Suspicions,
+        ended_room: timedelta,
+        stray_room: timedelta,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._rooms = rooms
+        self._suspicions = suspicions
+        self._ended_room = ended_room
+        self._stray_room = stray_room
+        self._now = now
+
+    async def look(self, listed: dict[str, RoomState]) -> None:
+        """Delete rooms that belong to nothing that runs, and note those that are gone."""
+        query: Any = select(attempts.c.room, attempts.c.state, attempts.c.ended_at).where(
+            attempts.c.room.in_(list(listed))
+        )
+        async with self._database.reading() as connection:
+            owners: dict[str, Row[Any]] = {
+                row.room: row for row in (await connection.execute(query)).all()
+            }
+        for room in listed.values():
+            if self._is_stray(room, owners.get(room.name)):
+                log.warning("stray room deleted", room=room.name)
+                try:
+                    await self._rooms.delete(room.name)
+                except Unavailable:
+                    log.info("room not deleted yet", room=room.name)
+        await self._note_gone(set(listed))
+
+    def _is_stray(self, room: RoomState, owner: Row[Any] | None) -> bool:
+        now = self._now()
+        if owner is not None and owner.state == AttemptState.ENDED.value:
+            return now - owner.ended_at >= self._ended_room
+        if owner is not None and owner.state != AttemptState.WAITING.value:
+            return False
+        # Nobody's, or of a claim that was given back: it may be in the making all the same.
+        since = self._suspicions.since("stray", room.name)
+        return now - max(since, room.created_at) >= self._stray_room
+
+    async def _note_gone(self, listed: set[str]) -> None:
+        ended = select(attempts.c.tenant_id, attempts.c.id, attempts.c.room).where(
+            attempts.c.state == AttemptState.ENDED.value,
+            attempts.c.room.is_not(None),
+            attempts.c.room_gone_at.is_(None),
+        )
+        async with self._database.reading() as connection:
+            ended_ones = (await connection.execute(ended.limit(500))).all()
+        missing = [row for row in ended_ones if row.room not in listed]
+        if not missing:
+            return
+        async with self._database.transaction() as tx:
+            for row in missing:
+                await tx.execute(
+                    update(attempts)
+                    .where(attempts.c.tenant_id == row.tenant_id, attempts.c.id == row.id)
+                    .values(room_gone_at=self._now())
+                )

@@ -1,0 +1,290 @@
+"""The command line: run the dialer, its worker and its sandbox, and use them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer import doctor as doctoring
+from dialer import follow, migrations
+from dialer.adapters.database import Database
+from dialer.settings import ClientSettings, DatabaseSettings, Settings, TokenSettings, load
+from dialer.tenants.keys import Keys
+from dialer.tenants.tokens import Tokens
+from telephony.call import DEFAULT_TENANT
+from telephony.errors import TelephonyError
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    help="A telephony gateway: POST /calls, a phone rings, and an AI agent holds the talk.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+keys = typer.Typer(help="API keys.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+out = Console()
+err = Console(stderr=True)
+
+_ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def _fail(message: str, status: int = 1) -> NoReturn:
+    err.print(message, style="red", markup=False, highlight=False)
+    raise typer.Exit(status)
+
+
+def _become(module: str, arguments: list[str]) -> NoReturn:
+    # The process is replaced: its signals and its exit status are the module's own.
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+
+
+@app.command(context_settings=_ANY_ARGUMENTS)
+def up(context: typer.Context) -> None:
+    """Run the sandbox: the whole gateway with a simulated carrier, on this machine."""
+    _become("sandbox", context.args)
+
+
+@app.command(context_settings=_ANY_ARGUMENTS)
+def worker(context: typer.Context) -> None:
+    """Run a worker, which holds the talks."""
+    _become("agent", context.args)
+
+
+@app.command()
+def api(
+    loops: Annotated[bool, typer.Option(help="Also dispatch, record and reap here.")] = True,
+) -> None:
+    """Serve the API."""
+    from dialer.serve import serve_api
+
+    serve_api(load(Settings), loops=loops)
+
+
+@app.command()
+def loops() -> None:
+    """Dispatch, record and reap, without the API."""
+    from dialer.serve import serve_loops
+
+    serve_loops(load(Settings))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's tables."""
+    url = load(DatabaseSettings).database_url
+    try:
+        before = migrations.current(url)
+        migrations.upgrade(url)
+    except SQLAlchemyError as error:
+        _fail(f"The database cannot be migrated: {_first_line(error)}")
+    head = migrations.head()
+    out.print(f"The database is at {head}." if before == head else f"Migrated to {head}.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _in_database(work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def run() -> T:
+        database = Database(load(DatabaseSettings).database_url)
+        try:
+            async with database.transaction() as tx:
+                return await work(tx)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(run())
+    except TelephonyError as error:
+        _fail(error.message)
+    except SQLAlchemyError as error:
+        _fail(f"The database cannot be used; has `dialer migrate` run? {_first_line(error)}")
+
+
+Tenant = Annotated[str, typer.Option(help="The tenant that the key belongs to.")]
+
+
+@keys.command("create")
+def create_key(
+    name: Annotated[str, typer.Option(help="For people to tell keys apart.")] = "cli",
+    tenant: Tenant = DEFAULT_TENANT,
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
+) -> None:
+    """Make a key and print it: this once, it is stored as a hash."""
+    life = None if days is None else timedelta(days=days)
+    made = _in_database(lambda tx: Keys(tx, tenant).create(name, now=datetime.now(UTC), life=life))
+    typer.echo(made.secret)
+
+
+@keys.command("list")
+def list_keys(tenant: Tenant = DEFAULT_TENANT) -> None:
+    """List the keys."""
+    table = Table("id", "name", "begins with", "made", "expires", "revoked")
+    for key in _in_database(lambda tx: Keys(tx, tenant).list()):
+        table.add_row(
+            key.id,
+            key.name,
+            f"{key.prefix}…",
+            *(f"{at:%Y-%m-%d %H:%M}" if at else "" for at in (key.created_at, key.expires_at)),
+            f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "",
+        )
+    out.print(table)
+
+
+@keys.command("revoke")
+def revoke_key(key_id: str, tenant: Tenant = DEFAULT_TENANT) -> None:
+    """End a key at once."""
+    _in_database(lambda tx: Keys(tx, tenant).revoke(key_id, now=datetime.now(UTC)))
+    out.print("The key is revoked.")
+
+
+def _tokens() -> tuple[Tokens, TokenSettings]:
+    settings = load(TokenSettings)
+    secret = settings.token_secret.get_secret_value()
+    return Tokens(secret, now=lambda: datetime.now(UTC)), settings
+
+
+@app.command("worker-token")
+def worker_token(worker_id: str) -> None:
+    """Print the token with which the worker of this id reports itself (its WORKER_TOKEN)."""
+    typer.echo(_tokens()[0].mint_worker_token(worker_id))
+
+
+@app.command("console-link")
+def console_link(tenant: Tenant = DEFAULT_TENANT) -> None:
+    """Print a link that signs a browser in to the test page, once."""
+    tokens, settings = _tokens()
+    typer.echo(f"{settings.base_url}/console/login?token={tokens.mint_link(tenant)}")
+
+
+@app.command()
+def docs() -> None:
+    """Write the generated parts of the documentation again."""
+    _become("docs.generate", [])
+
+
+@app.command()
+def doctor() -> None:
+    """Check versions, ports, keys, Redis, LiveKit, workers and the trunk, and say what to do."""
+    raise typer.Exit(doctoring.examine(load(Settings), out))
+
+
+def _client() -> httpx.Client:
+    settings = load(ClientSettings)
+    url, key = settings.dialer_url, settings.dialer_api_key.get_secret_value()
+    sandbox = Path(".sandbox") / "sandbox.json"
+    if not (url and key) and sandbox.is_file():
+        found: dict[str, Any] = json.loads(sandbox.read_text(encoding="utf-8"))
+        url, key = url or found["api_url"], key or found["api_key"]
+    if not (url and key):
+        _fail(
+            "Set DIALER_URL and DIALER_API_KEY (dialer keys create), or start the sandbox "
+            "(dialer up) in this folder.",
+            2,
+        )
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=20)
+
+
+def _answer(answer: httpx.Response) -> dict[str, Any]:
+    if answer.is_success:
+        return answer.json()
+    try:
+        problem = answer.json()
+        _fail(f"{problem['code']}: {problem['detail']} {problem.get('hint', '')}".strip())
+    except (ValueError, KeyError):
+        _fail(f"The API answered {answer.status_code}.")
+
+
+def _variables(pairs: list[str]) -> dict[str, str]:
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        _fail(f"Write variables as name=value, not {wrong[0]}.", 2)
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+@app.command()
+def call(
+    number: Annotated[str, typer.Argument(help="Whom to call, in E.164: +14155550100.")],
+    agent: Annotated[str, typer.Option(help="Name of the agent.")] = "default",
+    caller_id: Annotated[str | None, typer.Option(help="The number to call from.")] = None,
+    var: Annotated[list[str] | None, typer.Option(help="A variable, name=value.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the final record only.")] = False,
+) -> None:
+    """Place a call and follow it to its end; Ctrl-C hangs up.
+
+    The exit status is 0 for a completed call and 1 for any other outcome.
+    """
+    order: dict[str, Any] = {
+        "phone_number": number,
+        "agent": agent,
+        "variables": _variables(var or []),
+    }
+    if caller_id is not None:
+        order["caller_id"] = caller_id
+    try:
+        with _client() as client:
+            ended = _place_and_follow(client, order, quiet=as_json)
+    except httpx.HTTPError as error:
+        _fail(f"The API cannot be reached: {_first_line(error)}")
+    if as_json:
+        typer.echo(json.dumps(ended, indent=2))
+    raise typer.Exit(0 if ended["outcome"] == "completed" else 1)
+
+
+def _place_and_follow(
+    client: httpx.Client, order: dict[str, Any], *, quiet: bool
+) -> dict[str, Any]:
+    placed = _answer(client.post("/calls", json=order))
+    console = Console(quiet=quiet)
+    console.print(f"[dim]{placed['id']}[/]")
+    try:
+        return follow.show(console, client, placed)
+    except KeyboardInterrupt:
+        console.print("[dim]hanging up[/]")
+        client.post(placed["links"]["hangup"])
+        return follow.to_the_end(client, placed)
+
+
+@app.command()
+def calls(
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    status: Annotated[str | None, typer.Option(help="Only calls of this status.")] = None,
+) -> None:
+    """List the newest calls."""
+    wanted = {"limit": limit} | ({"status": status} if status else {})
+    try:
+        with _client() as client:
+            found = _answer(client.get("/calls", params=wanted))["calls"]
+    except httpx.HTTPError as error:
+        _fail(f"The API cannot be reached: {_first_line(error)}")
+    table = Table("queued", "number", "status", "outcome", "reason", "seconds")
+    table.add_column("id", no_wrap=True)
+    for one in found:
+        table.add_row(
+            one["timestamps"]["queued_at"][11:19],
+            one["phone_number"] or one["call_type"],
+            one["status"] + (f" ({one['waiting_for']})" if one["waiting_for"] else ""),
+            one["outcome"] or "",
+            one["ended_reason"] or "",
+            "" if one["duration_seconds"] is None else f"{one['duration_seconds']:.1f}",
+            one["id"],
+        )
+    out.print(table)

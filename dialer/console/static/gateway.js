@@ -1,0 +1,65 @@
+// The gateway's API as the page uses it; the sign-in cookie goes along by itself.
+
+export class Refusal extends Error {
+  constructor(message, { status = 0, code = "" } = {}) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+async function post(path, body) {
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Accept: "application/json" },
+      body: JSON.stringify(body ?? {}),
+    });
+  } catch {
+    throw new Refusal("The gateway cannot be reached. Is it running?");
+  }
+  const told = await answer.json().catch(() => ({}));
+  if (answer.ok) return told;
+  throw new Refusal(told.detail || told.title || `The gateway answered ${answer.status}.`, {
+    status: answer.status,
+    code: told.code,
+  });
+}
+
+export function placeCall(agent) {
+  return post("/api/token", agent ? { agent } : {});
+}
+
+export function hangUp(callId) {
+  return post(`/calls/${encodeURIComponent(callId)}/hangup`);
+}
+
+const TYPES = [
+  "call.waiting",
+  "call.dispatching",
+  "call.requeued",
+  "call.agent_joined",
+  "call.agent_ready",
+  "call.answered",
+  "call.turn",
+  "call.dtmf",
+  "call.hangup_requested",
+  "call.warning",
+  "call.ended",
+];
+
+// Follow a call's events from its first; an EventSource resumes by itself after a lost connection.
+export function follow(callId, tell) {
+  const source = new EventSource(`/calls/${encodeURIComponent(callId)}/events`);
+  const seen = new Set();
+  const take = (message) => {
+    const event = JSON.parse(message.data);
+    if (seen.has(event.sequence)) return;
+    seen.add(event.sequence);
+    tell(event);
+    if (event.type === "call.ended") source.close();
+  };
+  for (const type of TYPES) source.addEventListener(type, take);
+  return () => source.close();
+}

@@ -1,0 +1,235 @@
+"""Examine an installation: every part that a call needs, what is wrong with it and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.markup import escape
+from sqlalchemy.exc import SQLAlchemyError
+
+from dialer import migrations
+from dialer.adapters import probes
+from dialer.adapters.probes import Trouble
+from dialer.admission import agents
+from dialer.settings import Settings
+
+
+class Verdict(StrEnum):
+    """How a part is."""
+
+    GOOD = "[green]ok[/]   "
+    DOUBT = "[yellow]check[/]"
+    BAD = "[red]fix[/]  "
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one part."""
+
+    part: str
+    verdict: Verdict
+    said: str
+
+
+#: Refused below the first, doubted below the second; what the second mended is named.
+SIP_VERSIONS = ((1, 7, 0), (1, 9, 0))
+SERVER_VERSIONS = ((1, 9, 12), (1, 9, 12))
+_SIP_MISSING = "lacks fixes for CANCEL crossing an answer and for the longest duration"
+
+
+def examine(settings: Settings, console: Console) -> int:
+    """Print every finding; gives the exit status, 1 when something must be mended."""
+
+    async def run() -> int:
+        worst = 0
+        async for finding in findings(settings):
+            console.print(
+                f"{finding.verdict.value} [bold]{finding.part}[/]: {escape(finding.said)}",
+                highlight=False,
+            )
+            worst = max(worst, finding.verdict is Verdict.BAD)
+        return worst
+
+    return asyncio.run(run())
+
+
+async def findings(settings: Settings) -> AsyncIterator[Finding]:
+    """Look at one part after the other."""
+    yield _python()
+    for finding in _servers():
+        yield finding
+    yield _agents_file(settings)
+    yield await asyncio.to_thread(_database, settings)
+    async for finding in _redis_and_livekit(settings):
+        yield finding
+    yield await asyncio.to_thread(_trunk, settings)
+    async for finding in _api(settings):
+        yield finding
+
+
+def _python() -> Finding:
+    found = [f"Python {platform.python_version()}"]
+    for package in ("fastapi", "livekit-api", "livekit-agents"):
+        with suppress(PackageNotFoundError):
+            found.append(f"{package} {version(package)}")
+    return Finding("versions", Verdict.GOOD, ", ".join(found))
+
+
+def _servers() -> list[Finding]:
+    wanted = (
+        ("livekit-server", SERVER_VERSIONS, "loses calls after 3 seconds of ringing"),
+        ("livekit-sip", SIP_VERSIONS, _SIP_MISSING),
+    )
+    return [_server(name, versions, lacks) for name, versions, lacks in wanted]
+
+
+def _server(name: str, versions: tuple[tuple[int, ...], tuple[int, ...]], lacks: str) -> Finding:
+    path = shutil.which(name) or str(Path.home() / ".cache/telephony/servers" / name)
+    if not Path(path).is_file():
+        return Finding(name, Verdict.DOUBT, "is not on this machine; its version is not known")
+    found = module_version(path)
+    if found is None:
+        return Finding(name, Verdict.DOUBT, "does not tell its version (Go is needed to read it)")
+    said = ".".join(str(part) for part in found)
+    least, better = versions
+    if found < least:
+        return Finding(name, Verdict.BAD, f"{said} is too old: it {lacks}")
+    if found < better:
+        return Finding(name, Verdict.DOUBT, f"{said} {lacks}; our own timers cover for it")
+    return Finding(name, Verdict.GOOD, said)
+
+
+_MODULE = re.compile(r"github\.com/livekit/(?:livekit-server|sip)\s+v(\d+)\.(\d+)\.(\d+)")
+
+
+def module_version(path: str) -> tuple[int, ...] | None:
+    """Read the version that a Go binary was built from; its own --version may be a placeholder."""
+    go = shutil.which("go")
+    if go is None:
+        return None
+    told = subprocess.run(
+        [go, "version", "-m", path], capture_output=True, text=True, timeout=20, check=False
+    ).stdout
+    match = _MODULE.search(told)
+    return None if match is None else tuple(int(part) for part in match.groups())
+
+
+def _agents_file(settings: Settings) -> Finding:
+    try:
+        found = agents.load(Path(settings.agents_file))
+    except agents.AgentsFileError as error:
+        return Finding("agents", Verdict.BAD, str(error))
+    return Finding("agents", Verdict.GOOD, ", ".join(found.names))
+
+
+def _database(settings: Settings) -> Finding:
+    try:
+        at = migrations.current(settings.database_url)
+    except SQLAlchemyError:
+        return Finding("database", Verdict.BAD, "cannot be reached: check DATABASE_URL")
+    if at != migrations.head():
+        return Finding(
+            "database",
+            Verdict.BAD,
+            f"is at {at or 'nothing'} and needs to be at {migrations.head()}: run dialer migrate",
+        )
+    sqlite = settings.database_url.startswith("sqlite")
+    kind = "SQLite, one dialer process" if sqlite else "Postgres"
+    return Finding("database", Verdict.GOOD, f"{kind}, at {at}")
+
+
+async def _redis_and_livekit(settings: Settings) -> AsyncIterator[Finding]:
+    livekit = (
+        settings.livekit_url,
+        settings.livekit_api_key,
+        settings.livekit_api_secret.get_secret_value(),
+    )
+    try:
+        found = await probes.redis_answers(settings.redis_url)
+        yield Finding("redis", Verdict.GOOD, found)
+    except Trouble as error:
+        yield Finding("redis", Verdict.BAD, str(error))
+        found = None
+    try:
+        rooms = await probes.livekit_answers(*livekit)
+        yield Finding("livekit", Verdict.GOOD, f"takes our key and secret; {rooms} rooms open")
+    except Trouble as error:
+        yield Finding("livekit", Verdict.BAD, str(error))
+        return
+    if found is None:
+        return
+    shared = await probes.same_redis(settings.redis_url, *livekit, prefix=settings.deployment)
+    if shared:
+        yield Finding("shared redis", Verdict.GOOD, "livekit-server uses this Redis too")
+    else:
+        yield Finding(
+            "shared redis",
+            Verdict.BAD,
+            "livekit-server uses another Redis than REDIS_URL: livekit-server, livekit-sip and the "
+            "dialer need the same one, with the same database number",
+        )
+
+
+def _trunk(settings: Settings) -> Finding:
+    address = settings.sip_trunk_address
+    if not address:
+        return Finding(
+            "trunk",
+            Verdict.BAD,
+            "SIP_TRUNK_ADDRESS is not set: sip calls wait. Set it, with SIP_CALLER_IDS",
+        )
+    host = address.rpartition(":")[0] if re.search(r":\d+$", address) else address
+    try:
+        socket.getaddrinfo(host.strip("[]"), None)
+    except OSError:
+        return Finding("trunk", Verdict.BAD, f"the name {host} does not resolve")
+    numbers = len(settings.sip_caller_ids)
+    return Finding(
+        "trunk",
+        Verdict.GOOD,
+        f"{address} by {settings.sip_trunk_transport}, {numbers} caller IDs, "
+        f"{settings.sip_trunk_cps:g} calls a second",
+    )
+
+
+async def _api(settings: Settings) -> AsyncIterator[Finding]:
+    host = settings.api_host if settings.api_host not in ("0.0.0.0", "::") else "127.0.0.1"
+    url = f"http://{host}:{settings.api_port}"
+    try:
+        async with httpx.AsyncClient(base_url=url, timeout=5) as client:
+            (await client.get("/healthz")).raise_for_status()
+            missing: dict[str, Any] = (await client.get("/readyz")).json()["missing"]
+    except (httpx.HTTPError, ValueError, KeyError):
+        yield _port(host, settings.api_port)
+        yield Finding("workers", Verdict.DOUBT, "not known while the API is not running")
+        return
+    yield Finding("api", Verdict.GOOD, f"answers at {url}")
+    worker = missing.get("worker")
+    yield Finding(
+        "workers", Verdict.BAD if worker else Verdict.GOOD, worker or "at least one takes calls"
+    )
+
+
+def _port(host: str, port: int) -> Finding:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            said = f"port {port} is taken by something that is not this API ({error.strerror})"
+            return Finding("api", Verdict.BAD, f"{said}: set API_PORT")
+    return Finding("api", Verdict.DOUBT, f"is not running; port {port} is free: dialer api")

@@ -1,0 +1,1 @@
+"""The two witnesses of a call: its worker, and LiveKit."""

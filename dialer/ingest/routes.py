@@ -1,0 +1,110 @@
+"""The routes of the two witnesses, and of the permit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+import structlog
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from dialer import metrics
+from dialer.calls.permit import permit
+from dialer.ingest import livekit_webhook, worker_events
+from dialer.ingest.worker_events import Batch
+from dialer.problems import BadRequest
+from dialer.reading import MAX_ANY_BODY, check_headers, loads, read_limited
+from dialer.tenants.authenticate import bearer
+from dialer.tenants.tokens import AttemptGrant
+from dialer.wiring import Services, services
+from telephony.errors import Unauthorized
+from telephony.worker_contract import Acknowledged, Permit
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+router = APIRouter()
+
+Wired = Annotated[Services, Depends(services)]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def grant(attempt_id: str, request: Request, wired: Wired) -> AttemptGrant:
+    """Check the attempt's own token.
+
+    Errors: Unauthorized.
+    """
+    return wired.tokens.verify_attempt_token(token(request), attempt_id)
+
+
+def token(request: Request) -> str:
+    """Give the bearer token.
+
+    Errors: Unauthorized when there is none.
+    """
+    given = bearer(request)
+    if given is None:
+        raise Unauthorized("unauthorized", "The credentials are missing or not valid.")
+    return given
+
+
+Grant = Annotated[AttemptGrant, Depends(grant)]
+
+
+@router.post("/internal/attempts/{attempt_id}/permit", include_in_schema=False)
+async def ask_permit(granted: Grant, wired: Wired) -> Permit:
+    """Let the worker dial, once."""
+    async with wired.database.transaction() as tx:
+        call_id = await permit(tx, granted, now=wired.now())
+    await wired.signals.call_changed(granted.tenant_id, call_id)
+    await wired.signals.work_waiting()
+    return Permit()
+
+
+@router.post("/internal/attempts/{attempt_id}/events", include_in_schema=False)
+async def report_events(granted: Grant, request: Request, wired: Wired) -> Acknowledged:
+    """Take a batch of the worker's events."""
+    batch = await read_json(request, Batch)
+    async with wired.database.transaction() as tx:
+        stored = await worker_events.store(tx, granted, batch, now=wired.now())
+    if stored.moved:
+        await wired.signals.call_changed(granted.tenant_id, stored.call_id)
+    if stored.slot:
+        await wired.signals.work_waiting()
+    return Acknowledged(acknowledged=stored.acknowledged)
+
+
+@router.post("/webhooks/livekit", include_in_schema=False)
+async def livekit(request: Request, wired: Wired) -> dict[str, str]:
+    """Take a webhook of LiveKit's; what is not about a call of ours is taken and forgotten."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in livekit_webhook.MEDIA_TYPES:
+        raise BadRequest("unsupported_media_type", "A webhook is sent as application/webhook+json.")
+    body = await read_limited(request, livekit_webhook.MAX_BODY)
+    webhook = wired.webhooks.read(body, request.headers.get("authorization", ""))
+    livekit_webhook.check_age(webhook, now=wired.now())
+    async with wired.database.transaction() as tx:
+        witnessed = await livekit_webhook.store(tx, webhook, now=wired.now())
+    metrics.LIVEKIT_WEBHOOKS.labels("ignored" if witnessed is None else "taken").inc()
+    if witnessed is None:
+        return {"status": "ignored"}
+    if witnessed.news:
+        await wired.signals.call_changed(witnessed.tenant_id, witnessed.call_id)
+        await wired.signals.rooms_changed()
+    return {"status": "taken"}
+
+
+async def read_json(request: Request, model: type[Model]) -> Model:
+    """Read the body strictly into a model.
+
+    Errors: BadRequest.
+    """
+    check_headers(request)
+    value: Any = loads(await read_limited(request, MAX_ANY_BODY))
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise BadRequest(
+            "invalid_value", "The message is not of the contract.", field=where
+        ) from None

@@ -1,0 +1,78 @@
+"""The metrics: every name, every label and its closed list of values in one place.
+
+``docs/operations.md`` lists them, and a test fails when it does not. Labels never hold numbers,
+names or ids. What the database or the presence of workers knows is read when asked for, so that it
+is true for all processes together; what happens in a process is counted in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+REGISTRY = CollectorRegistry()
+
+CALLS_PLACED = Counter(
+    "telephony_calls_placed",
+    "Calls taken by this process, replayed answers not counted.",
+    ["call_type"],
+    registry=REGISTRY,
+)
+PROBLEMS_ANSWERED = Counter(
+    "telephony_problems",
+    "Requests that this process answered with a problem, by its code.",
+    ["code"],
+    registry=REGISTRY,
+)
+REQUESTS = Counter(
+    "telephony_http_requests",
+    "Requests answered by this process.",
+    ["route", "method", "status"],
+    registry=REGISTRY,
+)
+REQUEST_SECONDS = Histogram(
+    "telephony_http_request_seconds",
+    "Time to the first byte of the answer.",
+    ["route", "method"],
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12),
+    registry=REGISTRY,
+)
+LIVEKIT_WEBHOOKS = Counter(
+    "telephony_livekit_webhooks",
+    "Webhooks of LiveKit's that were taken, or ignored because they are about no call of ours.",
+    ["result"],
+    registry=REGISTRY,
+)
+DATABASE_UP = Gauge(
+    "telephony_database_up", "1 when the database answered this scrape, else 0.", registry=REGISTRY
+)
+
+#: Read at each scrape: name -> (help, labels).
+SCRAPED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "telephony_calls": ("Calls that are not over, by status.", ("status",)),
+    "telephony_calls_ended_total": ("Calls that are over.", ("outcome", "ended_reason")),
+    "telephony_call_oldest_queued_seconds": ("Age of the oldest call that waits.", ()),
+    "telephony_workers": ("Workers that reported in the last seconds.", ("state",)),
+    "telephony_worker_capacity_calls": ("Calls that workers can hold together.", ()),
+    "telephony_worker_live_calls": ("Calls that workers hold now.", ()),
+}
+
+Values = Iterable[tuple[tuple[str, ...], float]]
+
+
+def scraped(name: str, values: Values) -> Metric:
+    """Build one of SCRAPED from what was read."""
+    text, labels = SCRAPED[name]
+    kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+    family = kind(name, text, labels=labels)
+    for label_values, value in values:
+        family.add_metric(list(label_values), value)
+    return family
+
+
+def documented_names() -> list[str]:
+    """List every metric as Prometheus shows it."""
+    counted = {f"{m.name}_total" if m.type == "counter" else m.name for m in REGISTRY.collect()}
+    return sorted(counted | set(SCRAPED))

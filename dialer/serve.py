@@ -1,0 +1,98 @@
+"""Run a dialer process: the API, its loops, or both."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import NoReturn
+
+import structlog
+import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
+
+from dialer import logs, migrations
+from dialer.adapters.database import async_url
+from dialer.adapters.sqlite_owner import SecondDialer, SqliteOwner
+from dialer.admission.agents import AgentsFileError
+from dialer.app import build, create_app, running
+from dialer.settings import Settings
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+#: Units: seconds. Streams that are still open are cut off after this.
+_GRACE = 3
+
+
+def serve_api(settings: Settings, *, loops: bool) -> None:
+    """Serve until told to stop."""
+    owner = _prepare(settings)
+    try:
+        app = create_app(settings, loops=loops)
+    except AgentsFileError as error:
+        _leave(str(error))
+    try:
+        uvicorn.run(
+            app,
+            host=settings.api_host,
+            port=settings.api_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE,
+        )
+    finally:
+        owner.release()
+
+
+def serve_loops(settings: Settings) -> None:
+    """Run the loops until told to stop."""
+    owner = _prepare(settings)
+    try:
+        asyncio.run(_loops(settings))
+    except AgentsFileError as error:
+        _leave(str(error))
+    finally:
+        owner.release()
+
+
+async def _loops(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(build(settings), loops=True):
+        log.info("loops running")
+        await stop.wait()
+
+
+def _prepare(settings: Settings) -> SqliteOwner:
+    logs.configure(settings.log_level, settings.log_format)
+    if settings.log_level == "DEBUG":
+        log.warning("at this level the log may hold phone numbers and SDP")
+    owner = SqliteOwner(async_url(settings.database_url))
+    try:
+        owner.acquire()
+    except SecondDialer as error:
+        _leave(str(error))
+    _check_tables(settings)
+    return owner
+
+
+def _check_tables(settings: Settings) -> None:
+    try:
+        found, wanted = migrations.current(settings.database_url), migrations.head()
+    except SQLAlchemyError:
+        # It may come: /readyz tells of it until then.
+        log.warning("database not reached at start")
+        return
+    if found != wanted:
+        _leave(
+            f"The database is at {found or 'nothing'} and this version needs {wanted}: "
+            "run `dialer migrate`."
+        )
+
+
+def _leave(message: str) -> NoReturn:
+    print(message, file=sys.stderr)
+    sys.exit(2)

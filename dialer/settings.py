@@ -1,0 +1,286 @@
+"""The dialer's settings: the only place of the control plane where the environment is read.
+
+Names are those of the environment; a ``.env`` file in the working directory is read too, and the
+environment wins. Everything wrong is told at once, with a hint at the expected shape.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from telephony.errors import TelephonyError
+from telephony.numbers import E164
+
+_MIN_SECRET = 32
+
+
+class DatabaseSettings(BaseSettings):
+    """What the commands need that touch nothing but the database."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    database_url: str = Field(
+        default="sqlite:///telephony.db",
+        description="Where calls are kept. SQLite serves one dialer process, Postgres many.",
+        examples=["postgresql://telephony:secret@db:5432/telephony"],
+        repr=False,
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_dialect(cls, url: str) -> str:
+        if not url.startswith(
+            ("sqlite:///", "postgresql://", "postgres://", "postgresql+psycopg://")
+        ):
+            raise ValueError("must begin with sqlite:/// or postgresql://")
+        return url
+
+
+class TokenSettings(DatabaseSettings):
+    """What the commands need that make tokens."""
+
+    token_secret: SecretStr = Field(
+        description="Signs the tokens of workers and attempts, and the page's cookies. "
+        "At least 32 characters, the same for every dialer process.",
+        examples=["$(openssl rand -hex 32)"],
+    )
+    public_url: str = Field(
+        default="",
+        description="Where people and workers reach the API; defaults to http://API_HOST:API_PORT.",
+        examples=["https://calls.example.com"],
+    )
+    api_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
+    api_port: int = Field(default=8000, ge=0, le=65535, description="Port that the API listens on.")
+
+    @field_validator("token_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr) -> SecretStr:
+        return _long(secret)
+
+    @field_validator("public_url")
+    @classmethod
+    def _no_slash(cls, url: str) -> str:
+        return url.rstrip("/")
+
+    @property
+    def base_url(self) -> str:
+        """Give the URL under which the API is reached, without a slash at its end."""
+        return self.public_url or f"http://{self.api_host}:{self.api_port}"
+
+
+class Settings(TokenSettings):
+    """Everything that ``dialer api`` and ``dialer loops`` read."""
+
+    redis_url: str = Field(
+        description="The Redis that livekit-server and livekit-sip use too.",
+        examples=["redis://127.0.0.1:6379/0"],
+        repr=False,
+    )
+    livekit_url: str = Field(
+        description="Where the dialer reaches livekit-server.", examples=["ws://127.0.0.1:7880"]
+    )
+    livekit_public_url: str = Field(
+        default="",
+        description="Where browsers reach livekit-server; defaults to LIVEKIT_URL.",
+        examples=["wss://media.example.com"],
+    )
+    livekit_api_key: str = Field(
+        description="Key name from livekit-server's `keys`.", examples=["devkey"]
+    )
+    livekit_api_secret: SecretStr = Field(
+        description="The secret of that key, at least 32 characters.",
+        examples=["$(openssl rand -hex 32)"],
+    )
+    livekit_agent_name: str = Field(
+        default="telephony",
+        min_length=1,
+        description="Name under which workers register with LiveKit; dispatches ask for it.",
+    )
+    deployment: str = Field(
+        default="tel",
+        pattern=r"^[a-z0-9]{1,16}$",
+        description="First part of every room's name. Two dialers that share a livekit-server "
+        "need different ones: each deletes only rooms of its own.",
+    )
+    sip_trunk_address: str = Field(
+        default="",
+        description="Host and optional port of the carrier's termination trunk, without sip:. "
+        "Empty: sip calls wait.",
+        examples=["example.pstn.twilio.com"],
+    )
+    sip_trunk_username: str = Field(
+        default="", description="User of the trunk's digest credentials."
+    )
+    sip_trunk_password: SecretStr = Field(
+        default=SecretStr(""), description="Password of the trunk's digest credentials."
+    )
+    sip_trunk_transport: Literal["udp", "tcp", "tls", "auto"] = Field(
+        default="udp", description="Transport towards the trunk."
+    )
+    sip_trunk_cps: float = Field(
+        default=1.0, gt=0, le=100, description="New calls a second that the trunk takes."
+    )
+    sip_caller_ids: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Numbers that calls may come from, in E.164, separated by commas. "
+        "The first is the default.",
+        examples=["+14155550100,+14155550101"],
+        repr=False,
+    )
+    agents_file: str = Field(
+        default="agents.yaml", description="The file that describes the agents."
+    )
+    max_queued_calls: int = Field(
+        default=1000,
+        ge=1,
+        description="Calls of one tenant that may wait; more are refused with 429.",
+    )
+    agent_join_timeout_seconds: float = Field(
+        default=3.0, gt=0, le=60, description="How long a dispatched worker may take to join."
+    )
+    metrics_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="Bearer token for /metrics. Empty: an API key is needed there.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least level that is logged."
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="One JSON object a line, or lines for people."
+    )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, level: Any) -> Any:
+        return level.upper() if isinstance(level, str) else level
+
+    @field_validator("livekit_api_secret")
+    @classmethod
+    def _secret_long_enough(cls, secret: SecretStr) -> SecretStr:
+        return _long(secret)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, url: str) -> str:
+        return _begins(url, "redis://", "rediss://", "unix://")
+
+    @field_validator("livekit_url", "livekit_public_url")
+    @classmethod
+    def _websocket(cls, url: str) -> str:
+        return url and _begins(url, "ws://", "wss://", "http://", "https://").rstrip("/")
+
+    @field_validator("sip_trunk_address")
+    @classmethod
+    def _host(cls, address: str) -> str:
+        return trunk_host(address)
+
+    @field_validator("sip_caller_ids", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any) -> Any:
+        parts = value.split(",") if isinstance(value, str) else value
+        return tuple(_e164(part) for part in parts if part.strip())
+
+    @model_validator(mode="after")
+    def _credentials_whole(self) -> Self:
+        if bool(self.sip_trunk_username) != bool(self.sip_trunk_password.get_secret_value()):
+            raise ValueError("SIP_TRUNK_USERNAME and SIP_TRUNK_PASSWORD go together")
+        if self.sip_trunk_address and not self.sip_caller_ids:
+            raise ValueError("SIP_CALLER_IDS is needed with SIP_TRUNK_ADDRESS")
+        return self
+
+    @property
+    def browser_livekit_url(self) -> str:
+        """Give the LiveKit URL that browsers use."""
+        return self.livekit_public_url or self.livekit_url
+
+
+class ClientSettings(BaseSettings):
+    """What ``dialer call`` and ``dialer calls`` read; else .sandbox/sandbox.json is used."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    dialer_url: str = Field(
+        default="",
+        description="The API that the CLI talks to, and that workers report to.",
+        examples=["http://127.0.0.1:8000"],
+    )
+    dialer_api_key: SecretStr = Field(
+        default=SecretStr(""), description="API key of the CLI.", examples=["tk_..."]
+    )
+
+
+def trunk_host(address: str) -> str:
+    """Check a SIP host and optional port, and give it back.
+
+    Errors: ValueError for a URI, a parameter, a user part or an impossible port.
+    """
+    if any(c in address for c in "@;/ ,<>") or address.lower().startswith(("sip:", "sips:")):
+        raise ValueError("must be a host and an optional port, without sip:, user or parameters")
+    _, colon, port = address.rpartition(":")
+    if colon and not address.endswith("]") and not (port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError("has a port that is none")
+    return address
+
+
+def _long(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < _MIN_SECRET:
+        raise ValueError(f"must have at least {_MIN_SECRET} characters: openssl rand -hex 32")
+    return secret
+
+
+def _begins(url: str, *schemes: str) -> str:
+    if not url.startswith(schemes):
+        raise ValueError(f"must begin with {' or '.join(schemes)}")
+    return url
+
+
+def _e164(part: str) -> str:
+    try:
+        return str(E164.parse(part.strip()))
+    except TelephonyError as error:
+        raise ValueError("holds something that is no E.164 number") from error
+
+
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
+
+
+def load(kind: type[AnySettings]) -> AnySettings:
+    """Read the environment, or leave with status 2 after naming everything that is wrong."""
+    try:
+        return kind()
+    except ValidationError as error:
+        _leave(kind, error)
+
+
+def complaints(kind: type[BaseSettings], error: ValidationError) -> list[str]:
+    """Give one line for each thing that is wrong; values are never repeated, they may be secret."""
+    lines: list[str] = []
+    for problem in error.errors(include_url=False, include_input=False):
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        lines.append(_complaint(kind, name, problem["type"], problem["msg"]))
+    return lines
+
+
+def _complaint(kind: type[BaseSettings], name: str, error_type: str, message: str) -> str:
+    said = message.removeprefix("Value error, ")
+    field = kind.model_fields.get(name)
+    if field is None:
+        return said
+    what = "is missing" if error_type == "missing" else said
+    example = f" (like {field.examples[0]})" if field.examples else ""
+    return f"{name.upper()} {what}{example}: {field.description}"
+
+
+def _leave(kind: type[BaseSettings], error: ValidationError) -> NoReturn:
+    print("The settings are not complete:", file=sys.stderr)
+    for line in complaints(kind, error):
+        print(f"  {line}", file=sys.stderr)
+    sys.exit(2)

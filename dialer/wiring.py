@@ -1,0 +1,41 @@
+"""What the routes and loops are given: every collaborator, built once in ``dialer/app.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from fastapi import FastAPI
+from starlette.requests import HTTPConnection
+
+from dialer.adapters.database import Database
+from dialer.admission.agents import Agents
+from dialer.calls.rooms import Rooms
+from dialer.calls.signals import Signals
+from dialer.ingest.livekit_webhook import WebhookReader
+from dialer.settings import Settings
+from dialer.tenants.tokens import Tokens
+from dialer.workers.presence import Presence
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The collaborators; ``app.state.services`` holds them."""
+
+    settings: Settings
+    database: Database
+    signals: Signals
+    rooms: Rooms
+    presence: Presence
+    tokens: Tokens
+    agents: Agents
+    webhooks: WebhookReader
+    ping_redis: Callable[[], Awaitable[None]]
+    now: Callable[[], datetime]
+
+
+def services(connection: HTTPConnection) -> Services:
+    """Give the services of the application that serves this request."""
+    app: FastAPI = connection.app
+    return app.state.services

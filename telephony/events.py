@@ -1,0 +1,178 @@
+"""Everything that is reported of a call: by the dialer, its worker, LiveKit or an operator.
+
+An event is stored once, in the order in which it was learned; ``sequence`` numbers it within its
+call. Its ``data`` is checked against the model that DATA lists for its type.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from telephony.call import CauseSource, EndedBy, EndedReason, Outcome, WaitingFor
+
+
+class EventType(StrEnum):
+    """The closed list of event types; the public event stream shows all of them."""
+
+    CALL_QUEUED = "call.queued"
+    CALL_WAITING = "call.waiting"
+    CALL_DISPATCHING = "call.dispatching"
+    CALL_REQUEUED = "call.requeued"
+    CALL_AGENT_JOINED = "call.agent_joined"
+    CALL_AGENT_READY = "call.agent_ready"
+    CALL_DIALING = "call.dialing"
+    CALL_RINGING = "call.ringing"
+    CALL_ANSWERED = "call.answered"
+    CALL_TURN = "call.turn"
+    CALL_DTMF = "call.dtmf"
+    CALL_HANGUP_REQUESTED = "call.hangup_requested"
+    CALL_RECORDING_READY = "call.recording_ready"
+    CALL_WARNING = "call.warning"
+    CALL_ENDED = "call.ended"
+    ROOM_PARTICIPANT_JOINED = "room.participant_joined"
+    ROOM_PARTICIPANT_LEFT = "room.participant_left"
+    ROOM_FINISHED = "room.finished"
+
+
+class Source(StrEnum):
+    """Who saw it."""
+
+    DIALER = "dialer"
+    WORKER = "worker"
+    LIVEKIT = "livekit"
+
+
+class Data(BaseModel):
+    """Base of every event's data: closed, so that a misspelt key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Nothing(Data):
+    """No data beyond the type and the time."""
+
+
+class Waiting(Data):
+    """The call waits, and for what."""
+
+    waiting_for: WaitingFor
+
+
+class Dispatching(Data):
+    """The attempt was claimed and a worker asked for; ``dispatch`` counts from 1."""
+
+    dispatch: int = 1
+
+
+class AgentJoined(Data):
+    """A worker took the job and is in the room."""
+
+    worker_id: str
+
+
+class Turn(Data):
+    """One turn of words by one side, final.
+
+    Units: ``started_at`` and ``ended_at`` are times of day; None where the engine tells none.
+    """
+
+    speaker: Literal["agent", "callee"]
+    text: str
+    started_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+    interrupted: bool = False
+
+
+class Dtmf(Data):
+    """One key, heard from the callee or sent to them."""
+
+    digit: str = Field(pattern=r"^[0-9A-D*#]$")
+    direction: Literal["received", "sent"]
+
+
+class RecordingReady(Data):
+    """The audio of both sides is on the worker's disk.
+
+    Shape: two channels, callee left and agent right. Units: seconds.
+    """
+
+    path: str
+    duration_seconds: float
+    channels: int = 2
+    sample_rate: int
+
+
+class Warned(Data):
+    """Something went wrong that did not end the call; ``code`` is a stable word."""
+
+    code: str
+    message: str
+
+
+class Ended(Data):
+    """How it ended.
+
+    Shape: a worker sends the reason and what the bridge told; outcome and cause are derived by
+    ``telephony.termination`` and filled in by the recorder.
+    """
+
+    ended_reason: EndedReason
+    ended_by: EndedBy
+    outcome: Outcome | None = None
+    sip_status_code: int | None = None
+    sip_status: str | None = None
+    hangup_cause: int | None = None
+    hangup_cause_source: CauseSource | None = None
+    message: str | None = None
+    #: Whether any audio of the callee's arrived; None where nobody could tell.
+    media_seen: bool | None = None
+
+
+class RoomParticipant(Data):
+    """LiveKit's own word about a participant; identities hold nothing personal."""
+
+    identity: str
+    kind: str
+    disconnect_reason: str | None = None
+
+
+DATA: dict[EventType, type[Data]] = {
+    EventType.CALL_QUEUED: Nothing,
+    EventType.CALL_WAITING: Waiting,
+    EventType.CALL_DISPATCHING: Dispatching,
+    EventType.CALL_REQUEUED: Nothing,
+    EventType.CALL_AGENT_JOINED: AgentJoined,
+    EventType.CALL_AGENT_READY: Nothing,
+    EventType.CALL_DIALING: Nothing,
+    EventType.CALL_RINGING: Nothing,
+    EventType.CALL_ANSWERED: Nothing,
+    EventType.CALL_TURN: Turn,
+    EventType.CALL_DTMF: Dtmf,
+    EventType.CALL_HANGUP_REQUESTED: Nothing,
+    EventType.CALL_RECORDING_READY: RecordingReady,
+    EventType.CALL_WARNING: Warned,
+    EventType.CALL_ENDED: Ended,
+    EventType.ROOM_PARTICIPANT_JOINED: RoomParticipant,
+    EventType.ROOM_PARTICIPANT_LEFT: RoomParticipant,
+    EventType.ROOM_FINISHED: Nothing,
+}
+
+
+class CallEvent(BaseModel):
+    """One event as its witness reports it.
+
+    Shape: ``source_sequence`` counts from 1 for each attempt and source (and for LiveKit is the
+    id of its webhook); the pair is unique, so that a report that comes twice is one event.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type: EventType
+    source: Source
+    source_sequence: str
+    occurred_at: datetime
+    data: Data

@@ -1,0 +1,74 @@
+"""What worker and dialer say to each other over HTTP.
+
+- ``PUT /internal/workers/{worker_id}``: WorkerPresence, bearer token of that worker.
+- ``POST /internal/attempts/{attempt_id}/permit``: empty body, bearer token of that attempt;
+  200 Permit, or 409 with the problem code ``permit_refused``.
+- ``POST /internal/attempts/{attempt_id}/events``: EventBatch, bearer token of that attempt;
+  200 Acknowledged.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from telephony.events import EventType
+
+PRESENCE_INTERVAL = timedelta(seconds=2)
+PRESENCE_EXPIRY = timedelta(seconds=6)
+
+#: Who is who in a room; a room belongs to one attempt, so these are unique in it.
+CALLEE_IDENTITY = "callee"
+BROWSER_IDENTITY = "browser"
+AGENT_IDENTITY_PREFIX = "agent-"
+
+
+class Message(BaseModel):
+    """Base of the messages: closed, so that a misspelt field is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WorkerPresence(Message):
+    """A worker says that it is there and what it can take.
+
+    Units: ``capacity`` and ``live_calls`` in calls.
+    """
+
+    capacity: int = Field(ge=0)
+    live_calls: int = Field(ge=0)
+    version: str
+    draining: bool = False
+    #: The LiveKit agent name that the worker is registered under.
+    agent_name: str
+    #: Whether its registration with LiveKit stands; a worker that is cut off can take nothing.
+    registered: bool = True
+
+
+class Permit(Message):
+    """The one door to an INVITE is open, once."""
+
+    granted: bool = True
+
+
+class ReportedEvent(Message):
+    """One event of the worker's; ``sequence`` counts from 1 within the attempt, without gaps."""
+
+    sequence: int = Field(ge=1)
+    type: EventType
+    occurred_at: AwareDatetime
+    data: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class EventBatch(Message):
+    """Events in the order of their sequence."""
+
+    events: list[ReportedEvent] = Field(min_length=1, max_length=500)
+
+
+class Acknowledged(Message):
+    """All events up to ``acknowledged`` are stored; the worker may forget them."""
+
+    acknowledged: int

@@ -1,0 +1,201 @@
+"""Presence, signals and pacing over a real Redis, and what is left of them without it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from dialer.adapters.redis_client import connect
+from dialer.adapters.redis_pacing import RedisPacer
+from dialer.adapters.redis_presence import RedisPresence
+from dialer.adapters.redis_signals import RedisSignals
+from dialer.calls.pacing import Pace
+from telephony.errors import Unavailable
+from telephony.worker_contract import WorkerPresence
+from tests.kit.servers import Server, redis_server
+from tests.kit.until import until
+
+PRESENCE = WorkerPresence(capacity=5, live_calls=1, version="1", agent_name="telephony")
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Give a Redis."""
+    server = redis_server(tmp_path_factory.mktemp("redis"))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class Process:
+    """One dialer process, as Redis sees it."""
+
+    def __init__(self, url: str, deployment: str) -> None:
+        self.client: Any = connect(url)
+        self.now = lambda: datetime.now(UTC)
+        self.presence = RedisPresence(self.client, deployment=deployment, now=lambda: self.now())
+        self.signals = RedisSignals(self.client, deployment=deployment)
+        self.pacer = RedisPacer(self.client, url=url, deployment=deployment)
+        self.running: asyncio.Task[None] | None = None
+
+    async def listen(self) -> None:
+        """Carry signals."""
+        self.running = asyncio.create_task(self.signals.run())
+        # It wakes everybody once it hears.
+        async with asyncio.timeout(10):
+            await self.signals.wait_work(10)
+            await self.signals.wait_rooms(10)
+
+    async def close(self) -> None:
+        """Stop."""
+        if self.running is not None:
+            self.running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.running
+        await self.client.aclose()
+
+
+@pytest_asyncio.fixture
+async def pair(redis: Server, request: pytest.FixtureRequest) -> AsyncGenerator[list[Process]]:
+    """Give two processes of one deployment."""
+    url = f"redis://127.0.0.1:{redis.port}/0"
+    made = [Process(url, request.node.name[:60]) for _ in range(2)]
+    yield made
+    for process in made:
+        await process.close()
+
+
+class TestPresence:
+    """Which workers are there."""
+
+    async def test_a_worker_that_reports_to_one_process_is_known_to_all(
+        self, pair: list[Process]
+    ) -> None:
+        await pair[0].presence.put("w1", PRESENCE)
+        (seen,) = await pair[1].presence.live()
+        assert (seen.worker_id, seen.presence) == ("w1", PRESENCE)
+
+    async def test_the_newest_word_counts_whoever_heard_it(self, pair: list[Process]) -> None:
+        await pair[0].presence.put("w1", PRESENCE)
+        await pair[1].presence.put("w1", PRESENCE.model_copy(update={"live_calls": 4}))
+        for process in pair:
+            (seen,) = await process.presence.live()
+            assert seen.presence.live_calls == 4
+
+    async def test_a_worker_that_falls_silent_is_gone_after_six_seconds(
+        self, pair: list[Process]
+    ) -> None:
+        await pair[0].presence.put("w1", PRESENCE)
+
+        async def gone() -> bool:
+            return await pair[1].presence.live() == []
+
+        began = time.monotonic()
+        await until(gone, timeout=10)
+        assert 5 < time.monotonic() - began < 8
+        pair[0].now = lambda: datetime.now(UTC) + timedelta(seconds=6)
+        assert await pair[0].presence.live() == []
+
+    async def test_an_emptied_redis_is_filled_by_the_next_word(self, pair: list[Process]) -> None:
+        await pair[0].presence.put("w1", PRESENCE)
+        await pair[0].client.flushall()
+        assert await pair[1].presence.live() == []
+        assert len(await pair[0].presence.live()) == 1
+        await pair[0].presence.put("w1", PRESENCE)
+        assert len(await pair[1].presence.live()) == 1
+
+
+class TestSignals:
+    """Wake-ups between processes."""
+
+    async def test_each_signal_wakes_who_waits_in_another_process(
+        self, pair: list[Process]
+    ) -> None:
+        for process in pair:
+            await process.listen()
+        here, there = (process.signals for process in pair)
+        async with there.watch_call("t", "c") as watch, there.watch_call("t", "d") as other:
+            await here.call_changed("t", "c")
+            assert await watch.wait(5)
+            assert not await other.wait(0)
+        await here.work_waiting()
+        began = time.monotonic()
+        await there.wait_work(5)
+        await here.rooms_changed()
+        await there.wait_rooms(5)
+        assert time.monotonic() - began < 2
+
+    async def test_a_process_hears_itself_without_redis(self, tmp_path: Path) -> None:
+        lonely = Process("redis://127.0.0.1:1/0", "lonely")
+        try:
+            async with lonely.signals.watch_call("t", "c") as watch:
+                await lonely.signals.call_changed("t", "c")
+                assert await watch.wait(0)
+        finally:
+            await lonely.close()
+
+    async def test_after_a_redis_that_went_away_signals_travel_again(self, tmp_path: Path) -> None:
+        server = redis_server(tmp_path)
+        server.start()
+        url = f"redis://127.0.0.1:{server.port}/0"
+        here, there = Process(url, "again"), Process(url, "again")
+        try:
+            for process in (here, there):
+                await process.listen()
+            server.stop()
+            server.start()
+
+            async def heard() -> bool:
+                async with there.signals.watch_call("t", "c") as watch:
+                    await here.signals.call_changed("t", "c")
+                    return await watch.wait(0.5)
+
+            await until(heard, timeout=20)
+        finally:
+            await here.close()
+            await there.close()
+            server.stop()
+
+
+class TestPacing:
+    """The trunk's pace over several processes."""
+
+    async def test_together_they_keep_the_pace(self, pair: list[Process]) -> None:
+        pace = Pace.of(3)
+        taken = [await pair[n % 2].pacer.take("t", pace) for n in range(6)]
+        assert taken[:3] == [0, 0, 0]
+        assert all(0 < wait <= 1.1 for wait in taken[3:])
+
+        await asyncio.sleep(max(taken))
+        assert await pair[0].pacer.take("t", pace) == 0
+
+    async def test_without_redis_a_process_keeps_the_pace_alone(self) -> None:
+        lonely = Process("redis://127.0.0.1:1/0", "lonely")
+        try:
+            pace = Pace.of(1)
+            assert await lonely.pacer.take("t", pace) == 0
+            assert await lonely.pacer.take("t", pace) > 0
+        finally:
+            await lonely.close()
+
+
+async def test_without_redis_nobody_knows_of_workers_that_report_elsewhere() -> None:
+    lonely = Process("redis://127.0.0.1:1/0", "lonely")
+    try:
+        with pytest.raises(Unavailable) as caught:
+            await lonely.presence.live()
+        assert caught.value.code == "redis_unavailable"
+        await lonely.presence.put("w1", PRESENCE)
+        assert len(await lonely.presence.live()) == 1
+    finally:
+        await lonely.close()

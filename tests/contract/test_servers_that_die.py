@@ -1,0 +1,100 @@
+"""What is left when livekit-server or its Redis dies, and how it is put in order again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from dialer.adapters.livekit_rooms import LiveKitRooms
+from dialer.adapters.livekit_session import LiveKitSession
+from dialer.adapters.livekit_trunk import LiveKitTrunks
+from dialer.calls.rooms import Dispatch
+from dialer.calls.trunk import WantedTrunk
+from telephony.errors import Unavailable
+from tests.kit.servers import LIVEKIT_KEY, LIVEKIT_SECRET, MediaServers, media_servers
+from tests.kit.until import until
+
+WANTED = WantedTrunk("tel-outbound", "127.0.0.1:5070", "udp", ("+14155550199",), "user", "secret")
+
+
+@pytest.fixture
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MediaServers]:
+    """Give servers that the test may kill."""
+    with media_servers(tmp_path_factory.mktemp("mortal")) as servers:
+        yield servers
+
+
+@pytest_asyncio.fixture
+async def session(mortal: MediaServers) -> AsyncGenerator[LiveKitSession]:
+    """Give a client of them."""
+    made = LiveKitSession(url=mortal.livekit_url, api_key=LIVEKIT_KEY, api_secret=LIVEKIT_SECRET)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def rooms(session: LiveKitSession) -> LiveKitRooms:
+    """Give the rooms of them."""
+    return LiveKitRooms(session, api_key=LIVEKIT_KEY, api_secret=LIVEKIT_SECRET)
+
+
+async def test_a_room_outlives_its_server_in_the_lists_only_and_can_be_deleted(
+    mortal: MediaServers, rooms: LiveKitRooms
+) -> None:
+    await rooms.create("tel-att_1", Dispatch("telephony", "{}"))
+    mortal.livekit.stop()
+    with pytest.raises(Unavailable):
+        await rooms.list("tel-")
+    mortal.livekit.start()
+
+    assert [room.name for room in await rooms.list("tel-")] == ["tel-att_1"]
+    assert not await rooms.served("tel-att_1")
+
+    async def deleted() -> bool:
+        try:
+            await rooms.delete("tel-att_1")
+        except Unavailable:
+            return False
+        return await rooms.list("tel-") == []
+
+    await until(deleted, timeout=30, what="the room is gone")
+
+
+async def test_a_room_lives_on_when_redis_comes_back_empty(
+    mortal: MediaServers, rooms: LiveKitRooms
+) -> None:
+    await rooms.create("tel-att_1", None)
+    mortal.redis.stop()
+    mortal.redis.start()
+
+    async def served() -> bool:
+        try:
+            return await rooms.served("tel-att_1")
+        except Unavailable:
+            return False
+
+    await until(served, timeout=30, what="the room answers again")
+    assert await rooms.list("tel-") == []
+
+
+async def test_the_trunk_is_made_anew_when_redis_comes_back_empty(
+    mortal: MediaServers, session: LiveKitSession
+) -> None:
+    trunks = LiveKitTrunks(session)
+    first = await trunks.ensure(WANTED)
+    mortal.redis.stop()
+    with pytest.raises(Unavailable):
+        await trunks.ensure(WANTED)
+    mortal.redis.start()
+
+    async def again() -> str | None:
+        try:
+            return await trunks.ensure(WANTED)
+        except Unavailable:
+            return None
+
+    second = await until(again, timeout=30)
+    assert second and second != first
+    assert await trunks.ensure(WANTED) == second

@@ -1,0 +1,145 @@
+"""What is killed comes back, and no call is rung twice or left open."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.kit.carrier_ledger import CarrierLedger
+from tests.kit.gateway import Gateway
+from tests.kit.rooms_left import rooms_left
+from tests.kit.until import until_sync
+
+
+def processes(running: dict[str, Any]) -> dict[str, int]:
+    """Read who runs now: the file is kept true across restarts."""
+    return json.loads(Path(running["state_file"]).read_text())["processes"]
+
+
+def ready(running: dict[str, Any]) -> bool:
+    try:
+        return httpx.get(f"{running['api_url']}/readyz", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def kill(running: dict[str, Any], name: str) -> None:
+    """Kill a process for good and wait until another one of its name is ready."""
+    before = processes(running)[name]
+    os.kill(before, signal.SIGKILL)
+    until_sync(
+        lambda: processes(running).get(name) not in {None, before} and ready(running),
+        30,
+        what=f"{name} is back",
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["api", "worker", "worker-2", "speech", "livekit-sip", "livekit-server", "redis"]
+)
+def test_a_killed_process_comes_back_and_calls_go_out_again(
+    name: str, running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    kill(running, name)
+
+    since = datetime.now(UTC)
+    call = gateway.place("+14155550102")
+    ended = gateway.until_ended(call["id"], timeout=60)
+
+    assert ended["outcome"] == "busy", gateway.events(call["id"])
+    assert ledger.only_call("+14155550102", since=since).invites == 1
+
+
+def test_the_api_is_killed_while_a_phone_rings(
+    running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    since = datetime.now(UTC)
+    call = gateway.place("+14155550115")
+    gateway.until_status(call["id"], "ringing")
+
+    kill(running, "api")
+
+    # The worker went on, and its spool told the dialer afterwards what it had missed.
+    gateway.until_status(call["id"], "in_progress", timeout=40)
+    gateway.hang_up(call["id"])
+    assert gateway.until_ended(call["id"])["outcome"] == "completed"
+    assert ledger.only_call("+14155550115", since=since).invites == 1
+
+
+def test_a_worker_killed_mid_call_leaves_no_call_open(
+    running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    since = datetime.now(UTC)
+    call = gateway.place("+14155550101")
+    gateway.until_status(call["id"], "in_progress")
+    joined = next(e for e in gateway.events(call["id"]) if e["type"] == "call.agent_joined")
+
+    kill(running, joined["data"]["worker_id"])
+
+    ended = gateway.until_ended(call["id"], timeout=60)
+    assert (ended["outcome"], ended["ended_reason"]) == ("failed", "lost")
+    until_sync(
+        lambda: ledger.only_call("+14155550101", since=since).received("BYE"),
+        30,
+        what="BYE at the carrier",
+    )
+    until_sync(lambda: not rooms_left(running, call["id"], gateway), 20, what="the room is gone")
+    assert len(ledger.calls("+14155550101", since=since)) == 1
+
+
+def test_a_worker_that_is_asked_to_stop_finishes_its_call(
+    running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    since = datetime.now(UTC)
+    call = gateway.place("+14155550101")
+    gateway.until_status(call["id"], "in_progress")
+    joined = next(e for e in gateway.events(call["id"]) if e["type"] == "call.agent_joined")
+    name = joined["data"]["worker_id"]
+    draining = processes(running)[name]
+
+    os.kill(draining, signal.SIGTERM)
+
+    # New calls go elsewhere while the live one goes on.
+    other = gateway.place("+14155550102")
+    assert gateway.until_ended(other["id"])["outcome"] == "busy"
+    assert gateway.call(call["id"])["status"] == "in_progress"
+    ledger.hang_up(ledger.only_call("+14155550101", since=since).raw["id"])
+    assert gateway.until_ended(call["id"])["ended_reason"] == "callee_hangup"
+    until_sync(lambda: processes(running).get(name) != draining, 40, what="the worker was replaced")
+    until_sync(lambda: ready(running), 30)
+
+
+def test_a_call_waits_while_no_worker_is_there_and_is_dialled_when_one_comes(
+    running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    names = {"worker", "worker-2"}
+    until_sync(lambda: names <= processes(running).keys() and ready(running), 40)
+    workers = [processes(running)[name] for name in names]
+    since = datetime.now(UTC)
+    try:
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        until_sync(lambda: not ready(running), 15, what="the workers are missed")
+        missing = httpx.get(f"{running['api_url']}/readyz", timeout=5).json()["missing"]
+        call = gateway.place("+14155550102")
+        until_sync(
+            lambda: gateway.call(call["id"])["waiting_for"] == "worker",
+            10,
+            what="it says what it waits for",
+        )
+        assert gateway.call(call["id"])["status"] == "queued"
+        assert ledger.calls("+14155550102", since=since) == []
+        assert "worker" in str(missing)
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+
+    assert gateway.until_ended(call["id"], timeout=60)["outcome"] == "busy"
+    assert ledger.only_call("+14155550102", since=since).invites == 1

@@ -1,0 +1,95 @@
+"""The loops and the witnesses all at once, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncGenerator
+
+import pytest
+import pytest_asyncio
+
+from telephony.errors import Conflict
+from telephony.events import EventType
+from tests.kit.switchboard import Switchboard, switchboard
+
+ENDED = (EventType.CALL_ENDED, {"ended_reason": "callee_hangup", "ended_by": "callee"})
+
+
+@pytest_asyncio.fixture
+async def board(database_url: str) -> AsyncGenerator[Switchboard]:
+    """Give a switchboard over each database."""
+    async with switchboard(database_url) as made:
+        yield made
+
+
+async def test_a_burst_of_twenty_calls_is_dialled_to_the_last(board: Switchboard) -> None:
+    placed = [await board.place() for _ in range(20)]
+    most = 0
+    for _ in range(60):
+        if all([await board.ended(call_id) for call_id in placed]):
+            break
+        await board.worker(capacity=5)
+        await board.dispatch()
+        states = {call_id: (await board.call(call_id)).status for call_id in placed}
+        most = max(most, sum(state not in ("queued", "ended") for state in states.values()))
+        for call_id, state in states.items():
+            if state == "dispatching":
+                await board.dials(call_id)
+            elif state == "dialing":
+                await board.report(await board.grant(call_id), (EventType.CALL_ANSWERED, {}), ENDED)
+        board.clock.forward(0.2)
+
+    assert {await board.ended(call_id) for call_id in placed} == {
+        ("completed", "callee_hangup", "callee")
+    }
+    for call_id in placed:
+        assert (await board.events(call_id)).count("call.dialing") == 1
+    assert most <= 5
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_whatever_happens_at_once_each_call_is_dialled_once_and_ends(
+    board: Switchboard, seed: int
+) -> None:
+    chance = random.Random(seed)
+    await board.worker(capacity=50)
+    placed = [await board.place() for _ in range(6)]
+    dispatchers = [board.another_dispatcher(f"d{n}") for n in range(2)]
+
+    async def agent(call_id: str) -> None:
+        with contextlib.suppress(Conflict, KeyError, IndexError):
+            granted = await board.agent_joins(call_id)
+            await board.ask_permit(granted)
+            await board.report(granted, (EventType.CALL_RINGING, {}))
+            if chance.random() < 0.7:
+                await board.report(granted, (EventType.CALL_ANSWERED, {}))
+            if chance.random() < 0.5:
+                await board.report(granted, ENDED)
+
+    async def hang_up(call_id: str) -> None:
+        if chance.random() < 0.3:
+            await board.report_hang_up(call_id)
+
+    for _ in range(8):
+        await board.worker(capacity=50)
+        await asyncio.gather(
+            *(dispatcher.step() for dispatcher in dispatchers),
+            board.reaper.step(),
+            *(agent(call_id) for call_id in placed),
+            *(agent(call_id) for call_id in placed),
+            *(hang_up(call_id) for call_id in placed),
+        )
+        board.clock.forward(2)
+    for dispatcher in dispatchers:
+        await dispatcher.settled()
+    await board.reap(seconds=700)
+
+    for call_id in placed:
+        told = await board.events(call_id)
+        assert told.count("call.dialing") <= 1
+        assert told.count("call.ended") >= 1 or (await board.call(call_id)).status in (
+            "queued",
+            "dispatching",
+        )

@@ -1,0 +1,121 @@
+"""The one door to an INVITE, with everybody pushing at once, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+import pytest_asyncio
+
+from telephony.errors import Conflict
+from telephony.events import EventType
+from tests.kit.switchboard import Switchboard, switchboard
+
+
+@pytest_asyncio.fixture
+async def board(database_url: str) -> AsyncGenerator[Switchboard]:
+    """Give a switchboard over each database."""
+    async with switchboard(database_url, joining_at_once=50) as made:
+        yield made
+
+
+async def _claimed(board: Switchboard) -> str:
+    await board.worker(capacity=50)
+    call_id = await board.place()
+    await board.dispatch()
+    return call_id
+
+
+@pytest.mark.parametrize("askers", [2, 8, 25])
+async def test_of_many_that_ask_at_once_one_may_dial(board: Switchboard, askers: int) -> None:
+    call_id = await _claimed(board)
+    granted = await board.grant(call_id)
+
+    answers = await asyncio.gather(
+        *(board.ask_permit(granted) for _ in range(askers)), return_exceptions=True
+    )
+
+    refusals = [answer for answer in answers if isinstance(answer, Conflict)]
+    assert answers.count(call_id) == 1
+    assert len(refusals) == askers - 1
+    assert {refusal.code for refusal in refusals} == {"permit_refused"}
+    assert (await board.events(call_id)).count("call.dialing") == 1
+    assert (await board.attempt(call_id)).state == "sent"
+
+
+async def test_the_permit_is_refused_to_an_agent_of_an_earlier_dispatch(
+    board: Switchboard,
+) -> None:
+    call_id = await _claimed(board)
+    early = await board.grant(call_id)
+    board.clock.forward(3.1)
+    await board.worker()
+    await board.dispatch()
+    with pytest.raises(Conflict):
+        await board.ask_permit(early)
+    await board.ask_permit(await board.grant(call_id))
+
+
+async def test_permits_and_dispatches_again_that_race_never_let_two_agents_dial(
+    board: Switchboard,
+) -> None:
+    for _ in range(10):
+        call_id = await _claimed(board)
+        early = await board.grant(call_id)
+        board.clock.forward(3.1)
+        await board.worker(capacity=50)
+        answers = await asyncio.gather(
+            board.ask_permit(early),
+            board.dispatcher.step(),
+            board.another_dispatcher("d2").step(),
+            return_exceptions=True,
+        )
+        first = answers[0] == call_id
+        await board.dispatcher.settled()
+        late = await asyncio.gather(
+            board.ask_permit(await board.grant(call_id)), return_exceptions=True
+        )
+        assert [first, late[0] == call_id].count(True) == 1
+        assert (await board.events(call_id)).count("call.dialing") == 1
+
+
+async def test_the_permit_is_refused_once_a_hang_up_was_asked_for(board: Switchboard) -> None:
+    call_id = await _claimed(board)
+    granted = await board.grant(call_id)
+    await board.report_hang_up(call_id)
+    with pytest.raises(Conflict):
+        await board.ask_permit(granted)
+    assert "call.dialing" not in await board.events(call_id)
+
+
+async def test_the_permit_is_refused_once_the_call_is_over(board: Switchboard) -> None:
+    call_id = await _claimed(board)
+    granted = await board.agent_joins(call_id)
+    ended = {"ended_reason": "agent_error", "ended_by": "platform"}
+    await board.report(granted, (EventType.CALL_ENDED, ended))
+    with pytest.raises(Conflict):
+        await board.ask_permit(granted)
+
+
+async def test_a_workers_word_that_it_dials_is_no_permit(board: Switchboard) -> None:
+    call_id = await _claimed(board)
+    granted = await board.agent_joins(call_id)
+    await board.report(granted, (EventType.CALL_DIALING, {}))
+    assert (await board.call(call_id)).status == "dispatching"
+    await board.ask_permit(granted)
+    assert (await board.call(call_id)).status == "dialing"
+
+
+async def test_dispatchers_of_several_processes_claim_each_call_once(board: Switchboard) -> None:
+    await board.worker(capacity=50)
+    placed = [await board.place() for _ in range(12)]
+    others = [board.another_dispatcher(f"d{n}") for n in range(4)]
+    for _ in range(3):
+        await asyncio.gather(*(dispatcher.step() for dispatcher in others))
+    await asyncio.gather(*(dispatcher.settled() for dispatcher in others))
+
+    for call_id in placed:
+        assert (await board.attempt(call_id)).fence == 1
+        assert (await board.events(call_id)).count("call.dispatching") == 1
+    assert len(board.rooms.created) == 12

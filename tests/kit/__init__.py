@@ -1,0 +1,1 @@
+"""What tests lean on: waiting, fakes held to the real thing, and the running stack."""

@@ -1,0 +1,153 @@
+"""Real servers for tests: Redis and livekit-server on free loopback ports.
+
+The sandbox starts the whole; these start just what a contract or an adapter needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tests.kit.until import until_sync
+
+LIVEKIT_KEY = "testkey"
+LIVEKIT_SECRET = "a-secret-of-the-tests-with-32-characters"
+
+
+def free_port() -> int:
+    """Find a TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def binary(name: str) -> str:
+    """Find a server on PATH or in the cache where the build leaves it."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    found = shutil.which(name) or shutil.which(name, path=str(cache / "telephony" / "servers"))
+    assert found is not None, f"{name} is not installed; `make setup` builds it"
+    return found
+
+
+@dataclass
+class Server:
+    """A process of ours."""
+
+    command: list[str]
+    log: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self, timeout: float = 20.0) -> None:
+        """Start it and wait until it listens."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, start_new_session=True
+            )
+        until_sync(self._listens, timeout, what=f"{self.command[0]} listens; see {self.log}")
+
+    def _listens(self) -> bool:
+        assert self.process is not None and self.process.poll() is None, self.log.read_text()[
+            -2000:
+        ]
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
+            return True
+        return False
+
+    def stop(self, with_signal: signal.Signals = signal.SIGKILL) -> None:
+        """Stop it and wait for its end."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(with_signal)
+            self.process.wait(10)
+
+
+def redis_server(folder: Path) -> Server:
+    """Describe a Redis that keeps nothing on disk."""
+    port = free_port()
+    command = [binary("redis-server"), "--bind", "127.0.0.1", "--port", str(port)]
+    command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
+    return Server(command, folder / "redis.log", port)
+
+
+def livekit_server(folder: Path, *, redis_port: int, webhook_url: str | None = None) -> Server:
+    """Describe a livekit-server that listens on loopback only."""
+    port = free_port()
+    config: dict[str, object] = {
+        "port": port,
+        "bind_addresses": ["127.0.0.1"],
+        "rtc": {
+            "tcp_port": free_port(),
+            "udp_port": free_port(),
+            "use_external_ip": False,
+            "node_ip": "127.0.0.1",
+            "interfaces": {"includes": ["lo"]},
+            "enable_loopback_candidate": True,
+        },
+        "redis": {"address": f"127.0.0.1:{redis_port}"},
+        "keys": {LIVEKIT_KEY: LIVEKIT_SECRET},
+        "room": {"auto_create": False},
+        "logging": {"level": "info"},
+    }
+    if webhook_url is not None:
+        config["webhook"] = {"api_key": LIVEKIT_KEY, "urls": [webhook_url]}
+    path = folder / "livekit.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return Server([binary("livekit-server"), "--config", str(path)], folder / "livekit.log", port)
+
+
+@dataclass
+class MediaServers:
+    """A Redis and the livekit-server on it."""
+
+    redis: Server
+    livekit: Server
+
+    @property
+    def redis_url(self) -> str:
+        """Give the URL of Redis."""
+        return f"redis://127.0.0.1:{self.redis.port}/0"
+
+    @property
+    def livekit_url(self) -> str:
+        """Give the URL of LiveKit."""
+        return f"ws://127.0.0.1:{self.livekit.port}"
+
+    def stop(self) -> None:
+        """Stop both."""
+        self.livekit.stop()
+        self.redis.stop()
+
+
+def start_media_servers(folder: Path, *, webhook_url: str | None = None) -> MediaServers:
+    """Start both; whoever asked stops them."""
+    redis = redis_server(folder)
+    servers = MediaServers(
+        redis, livekit_server(folder, redis_port=redis.port, webhook_url=webhook_url)
+    )
+    try:
+        servers.redis.start()
+        servers.livekit.start()
+    except BaseException:
+        servers.stop()
+        raise
+    return servers
+
+
+@contextmanager
+def media_servers(folder: Path, *, webhook_url: str | None = None) -> Generator[MediaServers]:
+    """Run both until the block ends."""
+    servers = start_media_servers(folder, webhook_url=webhook_url)
+    try:
+        yield servers
+    finally:
+        servers.stop()

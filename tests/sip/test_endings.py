@@ -1,0 +1,99 @@
+"""Calls that end by themselves, and far ends that are unusual and fine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from tests.kit.carrier_ledger import CarrierLedger
+from tests.kit.gateway import Gateway
+from tests.kit.until import until_sync
+
+
+def test_silence_on_both_sides_ends_the_call(gateway: Gateway, ledger: CarrierLedger) -> None:
+    since = datetime.now(UTC)
+    call = gateway.place("+14155550101", max_duration_seconds=120)
+    ended = gateway.until_ended(call["id"], timeout=100)
+    assert (ended["outcome"], ended["ended_reason"], ended["ended_by"]) == (
+        "completed",
+        "silence",
+        "agent",
+    )
+    # It asked whether somebody is there before it gave up, and then said goodbye.
+    assert len(gateway.turns(call["id"])) >= 3
+    assert ledger.only_call("+14155550101", since=since).received("BYE")
+
+
+def test_a_call_ends_at_its_longest_duration(gateway: Gateway, ledger: CarrierLedger) -> None:
+    since = datetime.now(UTC)
+    call = gateway.place("+14155550133", max_duration_seconds=15)
+    ended = gateway.until_ended(call["id"], timeout=60)
+    assert (ended["outcome"], ended["ended_reason"], ended["ended_by"]) == (
+        "completed",
+        "max_duration",
+        "platform",
+    )
+    # The goodbye may end a little after the limit; the bridge's own limit is 5 s later.
+    assert 10 <= ended["duration_seconds"] <= 19
+    assert ledger.only_call("+14155550133", since=since).received("BYE")
+
+
+def test_early_media_is_not_an_answer(gateway: Gateway, ledger: CarrierLedger) -> None:
+    since = datetime.now(UTC)
+    call = gateway.place("+14155550111")
+    gateway.until_status(call["id"], "ringing")
+    gateway.until_status(call["id"], "in_progress")
+    until_sync(lambda: gateway.turns(call["id"]), 40, what="somebody spoke")
+    gateway.hang_up(call["id"])
+    assert gateway.until_ended(call["id"])["outcome"] == "completed"
+    seen = ledger.only_call("+14155550111", since=since)
+    audible = seen.rtp["first_audible_at"]
+    assert audible and datetime.fromisoformat(audible) > (seen.at("answered_at") or datetime.max)
+
+
+@pytest.mark.parametrize("number", ["+14155550129", "+14155550132"], ids=["pcma_only", "hold"])
+def test_an_unusual_far_end_hears_the_greeting(
+    number: str, gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    since = datetime.now(UTC)
+    call = gateway.place(number)
+    gateway.until_status(call["id"], "in_progress")
+    until_sync(
+        lambda: ledger.only_call(number, since=since).rtp.get("first_audible_at"),
+        30,
+        what="the greeting at the phone",
+    )
+    gateway.hang_up(call["id"])
+    ended = gateway.until_ended(call["id"])
+    assert (ended["outcome"], ended["ended_reason"]) == ("completed", "api_hangup")
+
+
+def test_a_lost_bye_leaves_nothing_open(gateway: Gateway) -> None:
+    call = gateway.place("+14155550135")
+    gateway.until_status(call["id"], "in_progress")
+    gateway.hang_up(call["id"])
+    assert gateway.until_ended(call["id"], timeout=30)["ended_reason"] == "api_hangup"
+
+
+def test_no_job_is_left_running(gateway: Gateway) -> None:
+    """Ask the workers themselves, by way of their presence."""
+
+    def busy() -> float:
+        answer: httpx.Response = gateway.http.get("/metrics")
+        answer.raise_for_status()
+        found = [
+            float(line.rsplit(" ", 1)[1])
+            for line in answer.text.splitlines()
+            if line.startswith("telephony_worker_live_calls")
+        ]
+        assert found, answer.text
+        return sum(found)
+
+    call = gateway.place("+14155550101")
+    gateway.until_status(call["id"], "in_progress")
+    until_sync(lambda: busy() >= 1, 10, what="the workers count the call")
+    gateway.hang_up(call["id"])
+    gateway.until_ended(call["id"])
+    until_sync(lambda: busy() == 0, 30, what="no worker holds a job")

@@ -1,0 +1,217 @@
+"""Who owns the room, and whose word the end of a call is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from livekit import api, rtc
+
+from agent import job
+from agent.dialer_client import PermitAnswer
+from agent.job import Call, Desk
+from telephony.call import CallType
+from telephony.events import Data, EventType
+from tests.kit.until import until
+from tests.unit.agent.test_legs import Room, request
+
+
+class Conversation:
+    """A conversation that gets ready, or not, and closes, or not."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def prepare(self, room: object, joined: Awaitable[None], callee: str) -> None:
+        await joined
+        if self._world.greeting_hangs:
+            await asyncio.sleep(60)
+        if self._world.greeting_fails:
+            raise RuntimeError("words")
+
+    def prepare_more(self) -> None:
+        """Do nothing."""
+
+    def begin(self) -> None:
+        """Do nothing."""
+
+    async def aclose(self) -> None:
+        self._world.closed += 1
+        if self._world.closing_fails:
+            raise RuntimeError("words")
+
+
+class World:
+    """Everything around one call."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, call_type: CallType = CallType.SIP) -> None:
+        self.room = Room()
+        self.answer = PermitAnswer.GRANTED
+        self.greeting_hangs = self.greeting_fails = self.closing_fails = False
+        self.closed = 0
+        self.events: list[tuple[EventType, Data | None]] = []
+        self.deleted: list[str] = []
+        self.invited = 0
+        self.asked = 0
+        self.invite: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        monkeypatch.setattr(job.utils.http_context, "http_session", lambda: None)
+        monkeypatch.setattr(job.api, "LiveKitAPI", self._livekit)
+        monkeypatch.setattr(job, "Conversation", self._converse)
+        context = SimpleNamespace(
+            room=self.room, connect=self._nothing, shutdown=self._stop, job=None
+        )
+        desk = Desk(
+            office=cast("Any", self),
+            shared=cast("Any", None),
+            phrases=cast("Any", None),
+            recordings=Path("/nonexistent"),
+            worker_id="w",
+            livekit_url="ws://x",
+            livekit_api_key="k",
+            livekit_api_secret="s",
+            media_timeout=timedelta(seconds=15),
+            media_timeout_initial=timedelta(seconds=20),
+        )
+        self.call = Call(cast("Any", context), desk, request(call_type))
+
+    def _converse(self, *_: object, **__: object) -> Conversation:
+        return Conversation(self)
+
+    def _stop(self, _: str) -> None:
+        pass
+
+    def _livekit(self, *_: object, **__: object) -> Any:
+        return SimpleNamespace(
+            room=SimpleNamespace(delete_room=self._delete),
+            sip=SimpleNamespace(create_sip_participant=self._invite),
+        )
+
+    async def _nothing(self, **_: object) -> None:
+        pass
+
+    async def _delete(self, delete: api.DeleteRoomRequest) -> None:
+        self.deleted.append(delete.room)
+
+    async def _invite(self, *_: object, **__: object) -> None:
+        self.invited += 1
+        await asyncio.shield(self.invite)
+
+    # -- the office
+
+    def reporter(self, _: object) -> World:
+        return self
+
+    async def permit(self, _: object) -> PermitAnswer:
+        self.asked += 1
+        return self.answer
+
+    def enter(self, _: object) -> object:
+        return self
+
+    def leave(self, _: object) -> None:
+        """Do nothing."""
+
+    # -- the reporter
+
+    def report(
+        self, type_: EventType, data: Data | None = None, *, at: datetime | None = None
+    ) -> None:
+        self.events.append((type_, data))
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def told(self, type_: EventType) -> list[dict[str, Any]]:
+        """Give the data of every event of this type."""
+        return [
+            json.loads(data.model_dump_json())
+            for kind, data in self.events
+            if kind is type_ and data
+        ]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("call_type", list(CallType))
+@pytest.mark.parametrize("answer", [PermitAnswer.REFUSED, PermitAnswer.UNREACHABLE])
+async def test_a_job_without_the_permit_leaves_the_room_to_the_others(
+    monkeypatch: pytest.MonkeyPatch, call_type: CallType, answer: PermitAnswer
+) -> None:
+    world = World(monkeypatch, call_type)
+    world.answer = answer
+    await world.call.run()
+    assert world.asked == 1
+    assert (world.deleted, world.invited, world.closed) == ([], 0, 1)
+    assert world.told(EventType.CALL_ENDED) == []
+    assert len(world.told(EventType.CALL_WARNING)) == (answer is PermitAnswer.UNREACHABLE)
+
+
+@pytest.mark.asyncio
+async def test_a_greeting_that_fails_is_a_warning_and_not_the_call_s_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch)
+    world.greeting_fails = True
+    await world.call.run()
+    assert (world.deleted, world.asked, world.closed) == ([], 0, 1)
+    assert world.told(EventType.CALL_ENDED) == []
+    (warning,) = world.told(EventType.CALL_WARNING)
+    assert warning == {"code": "agent_failed", "message": "the agent failed: RuntimeError"}
+
+
+@pytest.mark.asyncio
+async def test_a_hang_up_while_the_greeting_is_made_ends_the_job_at_once_and_silently(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch)
+    world.greeting_hangs = True
+    running = asyncio.create_task(world.call.run())
+    await until(lambda: world.events)
+    world.room.tell("disconnected", rtc.DisconnectReason.ROOM_DELETED)
+    await asyncio.wait_for(running, 1)
+    assert (world.deleted, world.asked, world.closed) == ([], 0, 1)
+    assert [kind for kind, _ in world.events] == [EventType.CALL_AGENT_JOINED]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("answered", [True, False])
+async def test_whatever_fails_while_putting_away_the_end_is_told(
+    monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    world = World(monkeypatch)
+    world.closing_fails = True
+    running = asyncio.create_task(world.call.run())
+    await until(lambda: world.invited)
+    if answered:
+        world.invite.set_result(None)
+        await until(lambda: EventType.CALL_ANSWERED in [kind for kind, _ in world.events])
+    world.room.tell("disconnected", rtc.DisconnectReason.ROOM_DELETED)
+    await asyncio.wait_for(running, 2)
+    assert world.deleted == ["tel-att_1"]
+    assert [ended["ended_reason"] for ended in world.told(EventType.CALL_ENDED)] == ["api_hangup"]
+
+
+@pytest.mark.asyncio
+async def test_a_deletion_that_hangs_does_not_hold_up_the_last_event(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(job, "_DELETE_PATIENCE", 0.05)
+    world = World(monkeypatch)
+    release = asyncio.Event()
+
+    async def hang_up(*_: object) -> bool:
+        return await release.wait()
+
+    monkeypatch.setattr(job, "hang_up", hang_up)
+    running = asyncio.create_task(world.call.run())
+    await until(lambda: world.invited)
+    world.room.tell("disconnected", rtc.DisconnectReason.ROOM_DELETED)
+    await until(lambda: world.told(EventType.CALL_ENDED))
+    assert world.told(EventType.CALL_WARNING)[0]["code"] == "room_not_deleted"
+    release.set()
+    await asyncio.wait_for(running, 2)

@@ -1,0 +1,318 @@
+"""The other side of the call, against a room and a bridge that do as told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from livekit import api, rtc
+
+from agent.dialer_client import PermitAnswer
+from agent.ending import End, Ending
+from agent.legs import CALL_STATUS, NotPermitted, SipLeg, VoipLeg, hang_up, invitation
+from telephony.call import CallType, EndedReason
+from telephony.dial_request import AgentConfig, DialRequest, Limits
+from telephony.events import Data, EventType
+from tests.kit.until import until
+
+_D = rtc.DisconnectReason
+
+
+def request(call_type: CallType = CallType.SIP, ring: int = 5) -> DialRequest:
+    """Make a request to call somebody."""
+    return DialRequest(
+        call_id="call_1",
+        attempt_id="att_1",
+        attempt_token="token",
+        call_type=call_type,
+        phone_number="+14155550100",
+        caller_id="+14155550000",
+        trunk_id="ST_1",
+        limits=Limits(ring_timeout_seconds=ring, max_duration_seconds=60),
+        agent=AgentConfig(name="default", instructions="Be kind.", greeting="Hello."),
+    )
+
+
+class Room:
+    """A room that tells its listeners what a test makes happen."""
+
+    name = "tel-att_1"
+
+    def __init__(self) -> None:
+        self.remote_participants: dict[str, Any] = {}
+        self._listeners: dict[str, list[Callable[..., None]]] = {}
+
+    def on(self, event: str, callback: Callable[..., None]) -> None:
+        self._listeners.setdefault(event, []).append(callback)
+
+    def off(self, event: str, callback: Callable[..., None]) -> None:
+        self._listeners[event].remove(callback)
+
+    def tell(self, event: str, *arguments: Any) -> None:
+        """Make an event happen."""
+        for listener in list(self._listeners.get(event, [])):
+            listener(*arguments)
+
+    @property
+    def listeners(self) -> int:
+        """Count who still listens."""
+        return sum(len(listeners) for listeners in self._listeners.values())
+
+
+class Bridge:
+    """A SIP service that answers when told to, and counts what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[api.CreateSIPParticipantRequest] = []
+        self.answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def create_sip_participant(
+        self, create: api.CreateSIPParticipantRequest, *, timeout: float
+    ) -> None:
+        assert timeout > create.ringing_timeout.seconds
+        self.asked.append(create)
+        await asyncio.shield(self.answer)
+
+
+class Case:
+    """A phone being called."""
+
+    def __init__(self, ring: int = 5) -> None:
+        self.room, self.bridge, self.end = Room(), Bridge(), End()
+        self.events: list[EventType] = []
+        self.leg = SipLeg(
+            cast("rtc.Room", self.room),
+            request(ring=ring),
+            self.end,
+            self.report,
+            sip=cast("Any", self.bridge),
+        )
+
+    def report(
+        self, type_: EventType, data: Data | None = None, *, at: datetime | None = None
+    ) -> None:
+        self.events.append(type_)
+
+    async def dial(self, answer: PermitAnswer = PermitAnswer.GRANTED) -> None:
+        async def permit() -> PermitAnswer:
+            return answer
+
+        await self.leg.reach(permit)
+        await until(lambda: self.bridge.asked)
+
+    def status(self, status: str) -> None:
+        """Have the bridge tell how the call stands."""
+        self.room.tell(
+            "participant_attributes_changed",
+            {CALL_STATUS: status},
+            SimpleNamespace(identity="callee", attributes={CALL_STATUS: status}),
+        )
+
+    def leave(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        """Have the callee leave."""
+        self.room.tell(
+            "participant_disconnected",
+            SimpleNamespace(identity="callee", disconnect_reason=reason),
+        )
+
+
+def test_the_request_that_rings_a_phone_shows_nobody_its_number() -> None:
+    asked = invitation(request(ring=20), "tel-att_1")
+    assert asked.participant_identity == "callee"
+    assert asked.hide_phone_number
+    assert asked.wait_until_answered
+    assert not asked.play_dialtone
+    assert asked.sip_number == "+14155550000"
+    assert asked.ringing_timeout.seconds == 20
+    assert asked.max_call_duration.seconds == 85
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("answer", [PermitAnswer.REFUSED, PermitAnswer.UNREACHABLE])
+async def test_without_a_permit_nobody_is_rung(answer: PermitAnswer) -> None:
+    case = Case()
+
+    async def permit() -> PermitAnswer:
+        return answer
+
+    with pytest.raises(NotPermitted):
+        await case.leg.reach(permit)
+    await case.leg.aclose()
+    assert case.bridge.asked == []
+    assert not case.leg.permitted
+    assert case.events in ([], ["call.warning"])
+
+
+@pytest.mark.asyncio
+async def test_ringing_and_answer_are_told_once_each() -> None:
+    case = Case()
+    await case.dial()
+    for status in ("dialing", "ringing", "ringing", "active"):
+        case.status(status)
+    case.bridge.answer.set_result(None)
+    await until(lambda: case.leg.answered.is_set())
+    await case.leg.aclose()
+    assert case.events == ["call.ringing", "call.answered"]
+    assert len(case.bridge.asked) == 1
+    assert case.room.listeners == 0
+
+
+@pytest.mark.asyncio
+async def test_joining_the_room_is_not_an_answer() -> None:
+    case = Case()
+    await case.dial()
+    joined = SimpleNamespace(identity="callee", attributes={CALL_STATUS: "dialing"})
+    case.room.tell("participant_connected", joined)
+    assert not case.leg.answered.is_set()
+    await case.leg.aclose()
+
+
+@pytest.mark.asyncio
+async def test_busy_ends_the_call_with_its_sip_code() -> None:
+    case = Case()
+    await case.dial()
+    case.leave(_D.USER_REJECTED)
+    case.bridge.answer.set_exception(
+        api.SipCallError(
+            "resource_exhausted",
+            "busy",
+            status=429,
+            metadata={"sip_status_code": "486", "sip_status": "Busy Here"},
+        )
+    )
+    ending = await case.end.wait()
+    await case.leg.aclose()
+    assert (ending.reason, ending.sip_status_code) == (EndedReason.BUSY, 486)
+
+
+@pytest.mark.asyncio
+async def test_a_hang_up_while_ringing_is_the_api_s_although_the_bridge_says_canceled() -> None:
+    case = Case(ring=30)
+    await case.dial()
+    case.status("ringing")
+    case.bridge.answer.set_exception(
+        api.ServerError("canceled", "sip request timed out", status=408)
+    )
+    await asyncio.sleep(0)
+    case.leave(_D.PARTICIPANT_REMOVED)
+    assert (await case.end.wait()).reason is EndedReason.API_HANGUP
+    await case.leg.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_deleted_room_ends_a_ringing_call_at_once() -> None:
+    case = Case()
+    await case.dial()
+    case.room.tell("disconnected", _D.ROOM_DELETED)
+    assert (await case.end.wait()).reason is EndedReason.API_HANGUP
+    await case.leg.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_bridge_that_vanishes_is_not_asked_again() -> None:
+    case = Case()
+    await case.dial()
+    case.bridge.answer.set_exception(ConnectionResetError())
+    await asyncio.sleep(0.1)
+    assert not case.end.decided
+    case.status("active")
+    assert case.leg.answered.is_set()
+    case.leave(_D.CLIENT_INITIATED)
+    assert (await case.end.wait()).reason is EndedReason.CALLEE_HANGUP
+    await case.leg.aclose()
+    assert len(case.bridge.asked) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_browser_answers_with_its_audio_and_hangs_up_by_leaving() -> None:
+    room, end = Room(), End()
+    events: list[EventType] = []
+
+    def report(type_: EventType, data: Data | None = None, *, at: datetime | None = None) -> None:
+        events.append(type_)
+
+    leg = VoipLeg(cast("rtc.Room", room), request(CallType.VOIP), end, report)
+
+    async def permit() -> PermitAnswer:
+        return PermitAnswer.GRANTED
+
+    await leg.reach(permit)
+    assert leg.permitted
+    browser = SimpleNamespace(identity="browser", disconnect_reason=_D.SIGNAL_CLOSE)
+    room.tell("participant_connected", browser)
+    assert events == []
+    track = SimpleNamespace(kind=rtc.TrackKind.KIND_AUDIO)
+    room.tell("track_subscribed", track, None, browser)
+    assert events == ["call.answered"]
+    room.tell("participant_disconnected", browser)
+    assert (await end.wait()).reason is EndedReason.CALLEE_HANGUP
+    await leg.aclose()
+
+
+@pytest.mark.asyncio
+async def test_nobody_is_rung_when_the_end_came_with_the_permit() -> None:
+    case = Case()
+
+    async def permit() -> PermitAnswer:
+        case.end.decide(Ending(EndedReason.API_HANGUP))
+        return PermitAnswer.GRANTED
+
+    await case.leg.reach(permit)
+    assert case.leg.permitted
+    await asyncio.sleep(0.01)
+    assert case.bridge.asked == []
+    await case.leg.aclose()
+
+
+@pytest.mark.asyncio
+async def test_nobody_is_rung_when_the_end_came_just_before_the_invite() -> None:
+    case = Case()
+
+    async def permit() -> PermitAnswer:
+        return PermitAnswer.GRANTED
+
+    await case.leg.reach(permit)
+    case.end.decide(Ending(EndedReason.API_HANGUP))
+    await asyncio.sleep(0.01)
+    assert case.bridge.asked == []
+    await case.leg.aclose()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("rang", "text", "reason"),
+    [
+        (True, "sip request timed out", EndedReason.RING_TIMEOUT),
+        (False, "transaction failed to complete", EndedReason.CARRIER_ERROR),
+        (True, "service is shutting down", EndedReason.BRIDGE_LOST),
+    ],
+)
+async def test_a_cancelled_dialling_is_no_hang_up_unless_somebody_was_taken_out(
+    rang: bool, text: str, reason: EndedReason
+) -> None:
+    case = Case(ring=60)
+    await case.dial()
+    if rang:
+        case.status("ringing")
+    case.bridge.answer.set_exception(api.ServerError("canceled", text, status=408))
+    assert (await case.end.wait()).reason is reason
+    await case.leg.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_deletion_that_hangs_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.legs._DELETE_PATIENCE", 0.05)
+    tries: list[str] = []
+
+    class Rooms:
+        async def delete_room(self, delete: api.DeleteRoomRequest) -> None:
+            tries.append(delete.room)
+            if len(tries) == 1:
+                await asyncio.sleep(60)
+
+    assert await hang_up(cast("Any", Rooms()), "tel-att_1")
+    assert tries == ["tel-att_1"] * 2

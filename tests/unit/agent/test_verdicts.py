@@ -1,0 +1,108 @@
+"""What LiveKit says about an end, row by row of what it was seen to say."""
+
+from __future__ import annotations
+
+import pytest
+from livekit import api, rtc
+
+from agent.verdicts import dial_failed, left_after_answer, lost_answer, room_gone
+from telephony.call import EndedReason
+
+_R = EndedReason
+_D = rtc.DisconnectReason
+
+
+def sip_error(code: str, status: int | None, text: str | None = None) -> api.ServerError:
+    """Make an error as the SDK raises it."""
+    if status is None:
+        return api.ServerError(code, text or "", status=500)
+    metadata = {"sip_status_code": str(status), "sip_status": text or ""}
+    return api.SipCallError(code, "INVITE failed", status=429, metadata=metadata)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "text", "reason"),
+    [
+        ("resource_exhausted", 486, "Busy Here", _R.BUSY),
+        ("resource_exhausted", 600, "Busy Everywhere", _R.BUSY),
+        ("resource_exhausted", 480, "Temporarily Unavailable", _R.UNAVAILABLE),
+        ("not_found", 404, "Not Found", _R.UNALLOCATED),
+        ("permission_denied", 403, "Forbidden", _R.FORBIDDEN),
+        ("permission_denied", 603, "Decline", _R.DECLINED),
+        ("invalid_argument", 484, "Address Incomplete", _R.INCOMPLETE),
+        ("unavailable", 503, "Service Unavailable", _R.CARRIER_UNAVAILABLE),
+        ("internal", 500, "Server Internal Error", _R.CARRIER_ERROR),
+        ("failed_precondition", 488, "Not Acceptable Here", _R.CODEC),
+        ("unauthenticated", 407, "Proxy Authentication Required", _R.TRUNK_AUTH),
+    ],
+)
+def test_a_sip_response_decides_the_reason_and_is_kept(
+    code: str, status: int, text: str, reason: EndedReason
+) -> None:
+    ending = dial_failed(sip_error(code, status, text), rang=False)
+    assert (ending.reason, ending.sip_status_code, ending.sip_status) == (reason, status, text)
+
+
+def test_a_redirection_is_read_from_the_text_it_arrives_in() -> None:
+    error = sip_error("not_found", None, "unexpected status from INVITE: 302 Moved Temporarily")
+    ending = dial_failed(error, rang=False)
+    assert (ending.reason, ending.sip_status_code) == (_R.REDIRECTED, 302)
+    assert ending.sip_status == "Moved Temporarily"
+
+
+def test_a_carrier_that_challenges_again_and_again_does_not_take_the_trunk() -> None:
+    error = sip_error("failed_precondition", None, "max auth retry attempts reached for SIP invite")
+    ending = dial_failed(error, rang=False)
+    assert (ending.reason, ending.sip_status_code) == (_R.TRUNK_AUTH, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "rang", "reason"),
+    [
+        ("canceled", True, _R.RING_TIMEOUT),
+        ("canceled", False, _R.NO_RESPONSE),
+        ("deadline_exceeded", False, _R.NO_RESPONSE),
+        ("not_found", False, _R.TRUNK_MISCONFIGURED),
+        ("invalid_argument", False, _R.TRUNK_MISCONFIGURED),
+        ("unavailable", False, _R.BRIDGE_LOST),
+        ("internal", False, _R.CARRIER_ERROR),
+    ],
+)
+def test_without_a_sip_response_the_code_decides_and_no_status_is_guessed(
+    code: str, rang: bool, reason: EndedReason
+) -> None:
+    ending = dial_failed(sip_error(code, None, "sip request timed out"), rang=rang)
+    assert (ending.reason, ending.sip_status_code) == (reason, None)
+
+
+@pytest.mark.parametrize(
+    ("left", "phone", "reason"),
+    [
+        (_D.CLIENT_INITIATED, True, _R.CALLEE_HANGUP),
+        (_D.PARTICIPANT_REMOVED, True, _R.API_HANGUP),
+        (_D.ROOM_DELETED, True, _R.API_HANGUP),
+        (_D.SERVER_SHUTDOWN, True, _R.MEDIA_SERVER_LOST),
+        (_D.CONNECTION_TIMEOUT, True, _R.BRIDGE_LOST),
+        (_D.SIGNAL_CLOSE, True, _R.BRIDGE_LOST),
+        (None, True, _R.BRIDGE_LOST),
+        (_D.SIGNAL_CLOSE, False, _R.CALLEE_HANGUP),
+        (_D.CONNECTION_TIMEOUT, False, _R.CALLEE_HANGUP),
+    ],
+)
+def test_who_leaves_an_answered_call_decides_its_reason(
+    left: rtc.DisconnectReason.ValueType | None, phone: bool, reason: EndedReason
+) -> None:
+    assert left_after_answer(left, phone=phone).reason is reason
+
+
+def test_a_deleted_room_is_a_hang_up_and_a_lost_connection_is_not() -> None:
+    assert room_gone(_D.ROOM_DELETED).reason is _R.API_HANGUP
+    assert room_gone(_D.CONNECTION_TIMEOUT).reason is _R.MEDIA_SERVER_LOST
+    assert room_gone(None).reason is _R.MEDIA_SERVER_LOST
+
+
+@pytest.mark.parametrize(("took", "lost"), [(0.05, True), (32.0, False)])
+def test_a_transaction_that_fails_at_once_had_an_answer(took: float, lost: bool) -> None:
+    text = "twirp error unknown: transaction failed to complete (0 intermediate responses)"
+    error = api.ServerError(api.ServerErrorCode.CANCELED, text, status=408)
+    assert lost_answer(error, took) is lost

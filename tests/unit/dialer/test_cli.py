@@ -1,0 +1,124 @@
+"""The command line, as far as it goes without a running stack."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from dialer import doctor, follow
+from dialer.cli import app
+from dialer.settings import ClientSettings, Settings
+
+SECRETS = {"TOKEN_SECRET": "t" * 32, "DATABASE_URL": "sqlite:///cli.db"}
+run = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # pyright: ignore[reportUnusedFunction]
+    for kind in (Settings, ClientSettings):
+        for name in kind.model_fields:
+            monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_keys_are_made_listed_and_revoked() -> None:
+    assert run.invoke(app, ["keys", "create"]).exit_code == 1, "no tables yet"
+    assert run.invoke(app, ["migrate"]).exit_code == 0
+    made = run.invoke(app, ["keys", "create", "--name", "ci", "--days", "3"])
+    assert made.exit_code == 0
+    secret = made.stdout.strip()
+    assert secret.startswith("tk_") and "\n" not in secret
+    listed = run.invoke(app, ["keys", "list"], env={"COLUMNS": "200"}).stdout
+    assert "ci" in listed and secret not in listed
+    [key_id] = [word for word in listed.split() if word.startswith("key_")]
+    assert run.invoke(app, ["keys", "revoke", key_id]).exit_code == 0
+    assert run.invoke(app, ["keys", "revoke", "key_nothing"]).exit_code == 1
+    assert run.invoke(app, ["keys", "create", "--tenant", "nobody"]).exit_code == 1
+
+
+def test_a_sign_in_link_and_a_worker_token_are_printed_alone() -> None:
+    link = run.invoke(app, ["console-link"]).stdout
+    assert link.startswith("http://127.0.0.1:8000/console/login?token=")
+    assert run.invoke(app, ["worker-token", "w1"]).stdout.count(".") == 2
+
+
+def test_calling_without_knowing_where_says_what_to_set() -> None:
+    told = run.invoke(app, ["call", "+14155550100"])
+    assert told.exit_code == 2
+    assert "DIALER_URL" in told.stderr and "dialer up" in told.stderr
+
+
+def test_an_api_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / ".sandbox").mkdir()
+    found = {"api_url": "http://127.0.0.1:1", "api_key": "tk_x"}
+    (tmp_path / ".sandbox" / "sandbox.json").write_text(json.dumps(found))
+    told = run.invoke(app, ["calls"])
+    assert told.exit_code == 1
+    assert "cannot be reached" in told.stderr
+
+
+def test_following_resumes_where_the_connection_broke(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def event(sequence: int, kind: str) -> str:
+        body = {"sequence": sequence, "type": kind, "data": {"x": 1}}
+        return f"id: {sequence}\nevent: {kind}\ndata: {json.dumps(body)}\n\n"
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["last-event-id"])
+        if len(asked) == 2:
+            raise httpx.ConnectError("away")
+        first = len(asked) == 1
+
+        def lines() -> object:
+            yield event(1 if first else 2, "call.queued").encode()
+            if first:
+                raise httpx.ReadError("broken")
+
+        return httpx.Response(200, content=lines())  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(follow.time, "sleep", lambda _: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://x") as client:
+        told = [event["sequence"] for event in follow.events(client, "/events")]
+    assert told == [1, 2]
+    assert asked == ["0", "1", "1"]
+
+
+def test_the_doctor_names_everything_that_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = Settings.model_validate(
+        {
+            "token_secret": "t" * 32,
+            "redis_url": "redis://127.0.0.1:1/0",
+            "livekit_url": "ws://127.0.0.1:1",
+            "livekit_api_key": "k",
+            "livekit_api_secret": "s" * 32,
+            "database_url": f"sqlite:///{tmp_path}/none.db",
+            "agents_file": "nowhere.yaml",
+            "api_port": 0,
+        }
+    )
+    monkeypatch.setattr(doctor, "module_version", lambda _: (1, 6, 0))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    monkeypatch.setattr(doctor.shutil, "which", lambda _: str(tmp_path / "server"))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    (tmp_path / "server").touch()
+    console = Console(record=True, width=200)
+    assert doctor.examine(settings, console) == 1
+    told = console.export_text()
+    for said in (
+        "livekit-sip: 1.6.0 is too old",
+        "nowhere.yaml",
+        "run dialer migrate",
+        "redis: cannot be reached",
+        "livekit: cannot be reached",
+        "SIP_TRUNK_ADDRESS is not set",
+        "is not running",
+    ):
+        assert said in told

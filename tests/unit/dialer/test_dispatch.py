@@ -1,0 +1,379 @@
+"""From the queue to a worker's room."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from dialer.calls import claims
+from dialer.calls.rooms import ParticipantKind
+from telephony.call import EndedReason
+from telephony.errors import Conflict
+from tests.kit.switchboard import Switchboard
+from tests.kit.until import until
+
+
+async def test_a_waiting_call_gets_a_room_with_the_agent_asked_inside(board: Switchboard) -> None:
+    await board.worker()
+    call_id = await board.place()
+
+    await board.dispatch()
+
+    attempt = await board.attempt(call_id)
+    request = await board.request(call_id)
+    assert (await board.call(call_id)).status == "dispatching"
+    assert attempt.state == "claimed" and attempt.fence == 1 and attempt.dispatches == 1
+    assert attempt.room == f"tel-{attempt.id}"
+    assert request.trunk_id == "ST_test" and request.phone_number == "+14155550100"
+    assert request.agent.greeting == "Hello there."
+    assert (await board.grant(call_id)).fence == 1
+
+
+async def test_without_a_worker_the_call_waits_and_says_so_once(board: Switchboard) -> None:
+    call_id = await board.place()
+    for _ in range(3):
+        await board.dispatch()
+        board.clock.forward(1)
+
+    assert (await board.call(call_id)).waiting_for == "worker"
+    assert await board.events(call_id) == ["call.queued", "call.waiting"]
+    assert board.rooms.created == []
+
+    await board.worker()
+    await board.dispatch()
+    assert (await board.call(call_id)).status == "dispatching"
+    assert (await board.call(call_id)).waiting_for is None
+
+
+async def test_a_draining_or_cut_off_worker_gets_no_call(board: Switchboard) -> None:
+    await board.worker("w1", draining=True)
+    await board.worker("w2", registered=False)
+    call_id = await board.place()
+    await board.dispatch()
+    assert (await board.call(call_id)).waiting_for == "worker"
+
+
+async def test_a_worker_whose_presence_expired_gets_no_call(board: Switchboard) -> None:
+    await board.worker()
+    board.clock.forward(7)
+    call_id = await board.place()
+    await board.dispatch()
+    assert (await board.call(call_id)).waiting_for == "worker"
+
+
+async def test_full_workers_let_the_rest_wait_for_capacity(board: Switchboard) -> None:
+    await board.worker(capacity=2)
+    placed = [await board.place() for _ in range(3)]
+    await board.dispatch()
+    states = [(await board.call(call_id)).status for call_id in placed]
+    assert states == ["dispatching", "dispatching", "queued"]
+    assert (await board.call(placed[2])).waiting_for == "capacity"
+
+
+async def test_the_workers_own_count_fills_it_too(board: Switchboard) -> None:
+    await board.worker(capacity=2, live_calls=2)
+    call_id = await board.place()
+    await board.dispatch()
+    assert (await board.call(call_id)).waiting_for == "capacity"
+
+
+async def test_attempts_that_run_fill_a_worker_that_does_not_count_them_yet(
+    board: Switchboard,
+) -> None:
+    await board.worker(capacity=1)
+    first = await board.place()
+    await board.dispatch()
+    await board.dials(first)
+    second = await board.place()
+    await board.dispatch()
+    assert (await board.call(second)).waiting_for == "capacity"
+
+
+async def test_only_a_few_agents_join_at_once(board: Switchboard) -> None:
+    await board.worker(capacity=50)
+    placed = [await board.place() for _ in range(6)]
+    await board.dispatch()
+    assert len(board.rooms.created) == 4
+
+    await board.agent_joins(placed[0])
+    await board.dispatch()
+    assert len(board.rooms.created) == 5
+
+
+async def test_without_a_trunk_the_call_waits_for_it(board: Switchboard) -> None:
+    await board.worker()
+    board.trunk.id = None
+    call_id = await board.place()
+    await board.dispatch()
+    assert (await board.call(call_id)).waiting_for == "trunk"
+
+
+async def test_without_livekit_the_call_waits_for_the_media_server(board: Switchboard) -> None:
+    await board.worker()
+    board.trunk.down = True
+    call_id = await board.place()
+    await board.dispatch()
+    assert (await board.call(call_id)).waiting_for == "media_server"
+    assert (await board.attempt(call_id)).fence == 0
+
+
+async def test_a_room_that_cannot_be_made_puts_the_call_back(board: Switchboard) -> None:
+    await board.worker()
+    board.rooms.refuse_create = True
+    call_id = await board.place()
+    await board.dispatch()
+
+    call = await board.call(call_id)
+    assert (call.status, call.waiting_for) == ("queued", "media_server")
+    assert (await board.attempt(call_id)).number == 1
+    assert "call.requeued" in await board.events(call_id)
+
+    board.rooms.refuse_create = False
+    await board.dispatch()
+    assert (await board.call(call_id)).status == "queued", "it rests before it tries again"
+    board.clock.forward(6)
+    await board.worker()
+    await board.dispatch()
+    assert (await board.call(call_id)).status == "dispatching"
+
+
+async def test_calls_leave_no_faster_than_the_trunk_takes_them(board: Switchboard) -> None:
+    board.rules = board.rules.__class__(
+        deployment="tel", agent_name="telephony", cps=2, joining_at_once=50
+    )
+    board.dispatcher = board.another_dispatcher("slow")
+    await board.worker(capacity=50)
+    placed = [await board.place() for _ in range(5)]
+
+    assert 0 < await board.dispatch() <= 1
+    assert len(board.rooms.created) == 2
+    assert (await board.call(placed[2])).waiting_for == "pacing"
+    board.clock.forward(0.5)
+    await board.dispatch()
+    assert len(board.rooms.created) == 2
+    board.clock.forward(0.5)
+    await board.dispatch()
+    assert len(board.rooms.created) == 4
+
+
+async def test_the_oldest_call_leaves_first(board: Switchboard) -> None:
+    placed: list[str] = []
+    for _ in range(3):
+        placed.append(await board.place())
+        board.clock.forward(1)
+    await board.worker(capacity=1)
+    await board.dispatch()
+    assert [(await board.call(c)).status for c in placed] == ["dispatching", "queued", "queued"]
+
+
+async def test_a_tenant_with_a_long_queue_does_not_starve_another(board: Switchboard) -> None:
+    for _ in range(5):
+        await board.place(tenant="greedy")
+    board.clock.forward(1)
+    modest = await board.place(tenant="modest")
+    await board.worker(capacity=2)
+    await board.dispatch()
+    assert (await board.call(modest)).status == "dispatching"
+
+
+async def test_a_call_whose_agent_is_no_longer_described_ends(board: Switchboard) -> None:
+    await board.worker()
+    call_id = await board.place()
+    board.forget_agents()
+    await board.dispatch()
+    assert await board.ended(call_id) == ("failed", "agent_error", "platform")
+
+
+async def test_a_call_that_is_hung_up_while_its_room_is_made_leaves_no_room(
+    board: Switchboard,
+) -> None:
+    await board.worker()
+    call_id = await board.place()
+    board.rooms.creating.clear()
+    await board.dispatcher.step()
+    await _hang_up_undialled(board, call_id)
+    board.rooms.creating.set()
+    await board.dispatcher.settled()
+    assert len(board.rooms.created) == 1
+    assert board.rooms.rooms == {}
+
+
+async def _hang_up_undialled(board: Switchboard, call_id: str) -> None:
+    attempt = await board.attempt(call_id)
+    mine = claims.Claim(attempt.tenant_id, call_id, attempt.id, attempt.fence, attempt.room)
+    async with board.database.transaction() as tx:
+        assert await claims.give_up(tx, mine, EndedReason.API_HANGUP, "", now=board.clock())
+
+
+class TestNoAgentComes:
+    """A dispatch that nobody takes."""
+
+    async def test_it_is_dispatched_once_more_into_the_same_room(self, board: Switchboard) -> None:
+        await board.worker()
+        call_id = await board.place()
+        await board.dispatch()
+        room = (await board.attempt(call_id)).room
+        board.clock.forward(3.1)
+        await board.worker()
+        await board.dispatch()
+
+        attempt = await board.attempt(call_id)
+        assert board.rooms.redispatched == [room] and attempt.room == room
+        assert (attempt.state, attempt.dispatches, attempt.fence) == ("claimed", 2, 2)
+
+    async def test_the_agent_of_the_second_dispatch_dials(self, board: Switchboard) -> None:
+        await board.worker()
+        call_id = await board.place()
+        await board.dispatch()
+        late = await board.grant(call_id)
+        board.clock.forward(3.1)
+        await board.dispatch()
+
+        await board.dials(call_id)
+        with pytest.raises(Conflict):
+            await board.ask_permit(late)
+        assert (await board.call(call_id)).status == "dialing"
+
+    async def test_after_the_second_time_the_call_fails_for_want_of_an_agent(
+        self, board: Switchboard
+    ) -> None:
+        await board.worker()
+        call_id = await board.place()
+        for _ in range(3):
+            await board.worker()
+            await board.dispatch()
+            board.clock.forward(3.1)
+        assert await board.ended(call_id) == ("failed", "no_agent", "platform")
+        assert board.rooms.rooms == {}
+
+    async def test_without_a_worker_left_it_waits_again_instead(self, board: Switchboard) -> None:
+        await board.worker()
+        call_id = await board.place()
+        await board.dispatch()
+        late = await board.grant(call_id)
+        for _ in range(2):
+            board.clock.forward(3.5)
+            await board.dispatch()
+
+        call, attempt = await board.call(call_id), await board.attempt(call_id)
+        assert (call.status, call.waiting_for) == ("queued", "worker")
+        assert (attempt.state, attempt.dispatches, attempt.worker_id) == ("waiting", 0, None)
+        assert board.rooms.rooms == {}
+        with pytest.raises(Conflict):
+            await board.ask_permit(late)
+
+    async def test_a_late_agent_cannot_dial_the_call_that_was_claimed_again(
+        self, board: Switchboard
+    ) -> None:
+        await board.worker()
+        call_id = await board.place()
+        await board.dispatch()
+        late = await board.grant(call_id)
+        for _ in range(2):
+            board.clock.forward(3.5)
+            await board.dispatch()
+        await board.worker()
+        await board.dispatch()
+        assert (await board.call(call_id)).status == "dispatching"
+        with pytest.raises(Conflict):
+            await board.ask_permit(late)
+        await board.dials(call_id)
+
+    async def test_an_agent_that_joins_in_time_is_left_alone(self, board: Switchboard) -> None:
+        await board.worker()
+        call_id = await board.place()
+        await board.dispatch()
+        board.clock.forward(2.9)
+        await board.agent_joins(call_id)
+        board.clock.forward(5)
+        await board.worker()
+        await board.dispatch()
+        assert board.rooms.redispatched == []
+
+    async def test_an_agent_that_never_asks_for_the_permit_gives_the_call_back(
+        self, board: Switchboard
+    ) -> None:
+        await board.worker()
+        call_id = await board.place()
+        await board.dispatch()
+        await board.agent_joins(call_id)
+        board.clock.forward(31)
+        await board.dispatch()
+        assert (await board.call(call_id)).status == "queued"
+
+    async def test_a_call_that_kills_its_agents_is_not_tried_for_ever(
+        self, board: Switchboard
+    ) -> None:
+        call_id = await board.place()
+        for _ in range(3):
+            await board.worker()
+            await board.dispatch()
+            await board.agent_joins(call_id)
+            board.clock.forward(31)
+            await board.dispatch()
+        assert await board.ended(call_id) == ("failed", "no_agent", "platform")
+
+
+class TestSeveralDispatchers:
+    """Loops in more than one process."""
+
+    async def test_a_dispatcher_that_died_before_the_room_is_replaced(
+        self, board: Switchboard
+    ) -> None:
+        await board.worker()
+        call_id = await board.place()
+        board.rooms.creating.clear()
+        await board.dispatcher.step()
+        # Its room is never made: the process is gone.
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0)
+        board.rooms.creating.set()
+
+        second = board.another_dispatcher("d2")
+        await second.step()
+        assert board.rooms.rooms == {}, "the lease still stands"
+        board.clock.forward(11)
+        await board.worker()
+        await second.step()
+        await second.settled()
+        attempt = await board.attempt(call_id)
+        assert (attempt.lease_owner, attempt.fence, attempt.dispatches) == ("d2", 2, 1)
+        await board.dials(call_id)
+
+    async def test_a_room_of_the_dead_claim_is_not_reused(self, board: Switchboard) -> None:
+        await board.worker()
+        call_id = await board.place()
+        await board.dispatch()
+        room = (await board.attempt(call_id)).room
+        board.rooms.join(room, "agent-late", ParticipantKind.AGENT)
+        for _ in range(2):
+            board.clock.forward(3.5)
+            await board.dispatch()
+        await board.worker()
+        await board.dispatch()
+        assert "agent-late" not in board.rooms.rooms[room].members
+
+
+async def test_the_loop_survives_failing_rounds_and_stops_when_told(board: Switchboard) -> None:
+    call_id = await board.place()
+    await board.worker()
+    real, failures = board.presence.live, iter([RuntimeError("once"), RuntimeError("twice")])
+
+    async def failing() -> object:
+        error = next(failures, None)
+        if error is not None:
+            raise error
+        return await real()
+
+    board.presence.live = failing  # type: ignore[method-assign]
+    running = asyncio.create_task(board.dispatcher.run())
+
+    async def dispatched() -> bool:
+        return (await board.call(call_id)).status == "dispatching"
+
+    await until(dispatched)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running

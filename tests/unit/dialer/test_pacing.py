@@ -1,0 +1,50 @@
+"""How fast calls may leave."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialer.calls.pacing import Pace, RollingPacer
+
+
+@pytest.mark.parametrize(
+    ("cps", "pace"),
+    [(1, Pace(1, 1.0)), (5, Pace(5, 1.0)), (2.9, Pace(2, 1.0)), (0.5, Pace(1, 2.0))],
+)
+def test_calls_per_second_become_a_window(cps: float, pace: Pace) -> None:
+    assert Pace.of(cps) == pace
+
+
+@given(
+    cps=st.floats(0.1, 20),
+    steps=st.lists(st.floats(0, 1.5), min_size=1, max_size=60),
+)
+async def test_no_window_ever_holds_more_than_it_may(cps: float, steps: list[float]) -> None:
+    time = 0.0
+    pacer, pace, given_at = RollingPacer(clock=lambda: time), Pace.of(cps), list[float]()
+    for step in steps:
+        time += step
+        wait = await pacer.take("t", pace)
+        if wait == 0:
+            given_at.append(time)
+        else:
+            assert 0 < wait <= pace.seconds + 1e-9
+    for at in given_at:
+        inside = [other for other in given_at if at - pace.seconds + 1e-9 < other <= at]
+        assert len(inside) <= pace.calls
+
+
+async def test_the_wait_that_it_names_is_long_enough() -> None:
+    time = 0.0
+    pacer, pace = RollingPacer(clock=lambda: time), Pace.of(2)
+    assert [await pacer.take("t", pace) for _ in range(3)] == [0, 0, 1.0]
+    time = 1.0
+    assert await pacer.take("t", pace) == 0
+
+
+async def test_trunks_do_not_slow_each_other() -> None:
+    pacer, pace = RollingPacer(clock=lambda: 0.0), Pace.of(1)
+    assert await pacer.take("a", pace) == 0
+    assert await pacer.take("b", pace) == 0

@@ -1,0 +1,114 @@
+"""Settings name everything that is wrong at once, and never repeat a value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dialer.settings import Settings, load, trunk_host
+
+GOOD = {
+    "TOKEN_SECRET": "t" * 32,
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+    "LIVEKIT_URL": "ws://127.0.0.1:7880",
+    "LIVEKIT_API_KEY": "key",
+    "LIVEKIT_API_SECRET": "s" * 32,
+}
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # pyright: ignore[reportUnusedFunction]
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def use(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
+    for name, value in {**GOOD, **changes}.items():
+        monkeypatch.setenv(name, value)
+
+
+def refused(capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as left:
+        load(Settings)
+    assert left.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_every_missing_name_is_told_at_once_with_its_shape(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = refused(capsys)
+    for name in GOOD:
+        assert f"{name} is missing" in told
+    assert "redis://127.0.0.1:6379/0" in told
+
+
+def test_a_whole_environment_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, SIP_CALLER_IDS="+1 415 555 0198, +14155550199", LOG_LEVEL="debug")
+    found = load(Settings)
+    assert found.sip_caller_ids == ("+14155550198", "+14155550199")
+    assert found.base_url == "http://127.0.0.1:8000"
+    assert found.browser_livekit_url == "ws://127.0.0.1:7880"
+    assert found.log_level == "DEBUG"
+
+
+def test_a_dotenv_file_is_read_and_the_environment_wins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lines = [f"{name}={value}" for name, value in GOOD.items()]
+    (tmp_path / ".env").write_text("\n".join([*lines, "DEPLOYMENT=file", "API_PORT=9"]))
+    monkeypatch.setenv("DEPLOYMENT", "env")
+    found = load(Settings)
+    assert (found.deployment, found.api_port) == ("env", 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("TOKEN_SECRET", "short-but-secret", "at least 32 characters"),
+        ("LIVEKIT_API_SECRET", "short-but-secret", "at least 32 characters"),
+        ("LIVEKIT_URL", "10.9.8.7:1234", "ws://"),
+        ("REDIS_URL", "localhost", "redis://"),
+        ("DATABASE_URL", "mysql://root:hunter2@db/x", "postgresql://"),
+        ("SIP_TRUNK_ADDRESS", "sip:carrier.example", "without sip:"),
+        ("SIP_TRUNK_ADDRESS", "carrier.example;transport=udp", "without sip:"),
+        ("SIP_TRUNK_ADDRESS", "carrier.example:70000", "port"),
+        ("SIP_CALLER_IDS", "2125550177", "E.164"),
+        ("DEPLOYMENT", "Prod 1", "DEPLOYMENT"),
+        ("API_PORT", "eighty", "API_PORT"),
+    ],
+)
+def test_a_wrong_value_is_told_by_its_shape_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    value: str,
+    hint: str,
+) -> None:
+    use(monkeypatch, **{name: value})
+    told = refused(capsys)
+    assert hint in told
+    assert name in told
+    assert value not in told
+
+
+def test_trunk_credentials_and_caller_ids_go_together(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, SIP_TRUNK_USERNAME="u")
+    assert "go together" in refused(capsys)
+    use(monkeypatch, SIP_TRUNK_USERNAME="", SIP_TRUNK_ADDRESS="carrier.example")
+    assert "SIP_CALLER_IDS" in refused(capsys)
+
+
+def test_secrets_are_not_shown_by_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, DATABASE_URL="postgresql://u:hunter2@h/d")
+    shown = repr(load(Settings))
+    assert "hunter2" not in shown and "t" * 32 not in shown and "s" * 32 not in shown
+
+
+@pytest.mark.parametrize("address", ["a.example", "a.example:5061", "127.0.0.1:5060", "[::1]:5060"])
+def test_a_trunk_is_a_host_and_a_port(address: str) -> None:
+    assert trunk_host(address) == address

@@ -1,0 +1,33 @@
+"""What a user may ask of the sandbox."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from sandbox import options
+
+
+def test_a_phone_system_is_read_even_with_a_colon_and_an_at_in_its_password() -> None:
+    other = options.phone_system("bench:se:cr@t@127.0.0.1:5170")
+    assert other == options.PhoneSystem("bench", "se:cr@t", "127.0.0.1:5170")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "bench@127.0.0.1:5170", "bench:secret", "bench:secret@host", "a:b@host:70000"]
+)
+def test_half_a_phone_system_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="USER:PASS@HOST:PORT"):
+        options.phone_system(text)
+
+
+def test_processes_are_left_out_by_name() -> None:
+    assert options.parse(["--without", "carrier, worker"]).without == {"carrier", "worker"}
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        options.parse(["--without", "phone"])
+    assert left.value.code == 2
+    assert "livekit-sip" in capsys.readouterr().err
