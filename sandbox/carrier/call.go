@@ -54,9 +54,17 @@ func (c *call) run(signalling func()) {
 	c.finish()
 	if c.stream != nil {
 		c.x.metro.leave(c.stream)
-		c.stream.close(time.Now())
+		c.stream.close(c.endedAt())
 		c.keepCounts()
 	}
+}
+
+// endedAt is the end as the ledger has it: a tape is as long as its call.
+func (c *call) endedAt() time.Time {
+	if ended := c.x.ledger.read(c.record).EndedAt; !ended.IsZero() {
+		return ended.Time
+	}
+	return time.Now()
 }
 
 // finish says on the wire that it is over, unless the other side has.
@@ -150,10 +158,14 @@ func (c *call) connect(o offer) {
 	c.keepCounts()
 }
 
-// startTape begins the recordings: position 0 is this moment.
+// startTape begins the recordings: position 0 is the answer, as the ledger has it.
 func (c *call) startTape() {
+	answered := c.x.ledger.read(c.record).AnsweredAt.Time
+	if answered.IsZero() {
+		answered = time.Now()
+	}
 	c.stream.mu.Lock()
-	heard, said, err := c.stream.tape.start(c.x.dir, c.record.ID, time.Now())
+	heard, said, err := c.stream.tape.start(c.x.dir, c.record.ID, answered)
 	c.stream.mu.Unlock()
 	if err != nil {
 		slog.Error("cannot record the call", "call", c.record.ID, "error", err)

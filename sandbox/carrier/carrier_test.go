@@ -58,7 +58,7 @@ func TestWrongOrMissingCredentialsDoNotPass(t *testing.T) {
 func TestACallerWhoIsChallengedAndLeavesEndsInTheLedger(t *testing.T) {
 	x, p := startCarrier(t), startPeer(t)
 	p.dial(x, dialing{number: behaviourNamed("silent").Number})
-	until(t, "the record ends", 2*unansweredChallenge, func() bool {
+	until(t, "the record ends", func() bool {
 		r := x.onlyRecord(t, behaviourNamed("silent").Number)
 		return r.State == stateEnded && r.EndedBy == byBridge && r.FinalStatus == 407
 	})
@@ -70,7 +70,7 @@ func TestA401ChallengeIsAnsweredToo(t *testing.T) {
 	if c := p.call(x, b.Number); c.err != nil {
 		t.Fatal(c.err)
 	}
-	until(t, "the callee hangs up", 3*time.Second, func() bool { return p.byeCount() == 1 })
+	until(t, "the callee hangs up", func() bool { return p.byeCount() == 1 })
 	if r := x.onlyRecord(t, b.Number); !strings.HasPrefix(ladder(r), "rx INVITE, tx 401") || r.Invites != 1 {
 		t.Error(ladder(r))
 	}
@@ -88,12 +88,12 @@ func TestAnAnsweredCallCarriesAudioBothWaysAndEndsWithBYE(t *testing.T) {
 	for i := range 25 {
 		c.send(0, uint16(i), uint32(i*frameSamples), speech)
 	}
-	packets := c.hear(2*time.Second, func(got []rtp.Packet) bool { return len(got) == 25 })
+	packets := c.hear(patience, func(got []rtp.Packet) bool { return len(got) == 25 })
 	checkPacing(t, packets)
 	if err := c.hangUp(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the record ends", 4*time.Second, func() bool { return x.onlyRecord(t, b.Number).State == stateEnded })
+	until(t, "the record ends", func() bool { return x.onlyRecord(t, b.Number).State == stateEnded })
 	r := x.onlyRecord(t, b.Number)
 	if r.EndedBy != byBridge || r.RTP.PacketsReceived != 25 || r.RTP.FirstAudibleAt.IsZero() || r.RTP.Codec != "PCMU" {
 		t.Errorf("by %s, %+v", r.EndedBy, r.RTP)
@@ -135,7 +135,7 @@ func TestCancelWhileRingingIsAnsweredWith487(t *testing.T) {
 	if c.err == nil {
 		t.Fatal("the call was answered")
 	}
-	until(t, "487", 4*time.Second, func() bool { return x.onlyRecord(t, b.Number).FinalStatus == 487 })
+	until(t, "487", func() bool { return x.onlyRecord(t, b.Number).FinalStatus == 487 })
 	if r := x.onlyRecord(t, b.Number); r.EndedBy != byBridge || r.State != stateEnded {
 		t.Errorf("%s by %s", r.State, r.EndedBy)
 	}
@@ -147,7 +147,7 @@ func TestGlareAnswersAheadOfTheCancel(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	p.dial(x, dialing{number: b.Number, username: trunkUser, password: trunkPassword, ctx: ctx})
-	until(t, "the answer", 4*time.Second, func() bool { return x.onlyRecord(t, b.Number).State == stateAnswered })
+	until(t, "the answer", func() bool { return x.onlyRecord(t, b.Number).State == stateAnswered })
 	if r := x.onlyRecord(t, b.Number); !strings.Contains(ladder(r), "tx 180, rx CANCEL, tx 200, tx 200") {
 		t.Error(ladder(r))
 	}
@@ -159,7 +159,7 @@ func TestAMuteCarrierKeepsOneRecordThroughRetransmissions(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go p.dial(x, dialing{number: b.Number, ctx: ctx})
-	until(t, "two retransmissions", 4*time.Second, func() bool {
+	until(t, "two retransmissions", func() bool {
 		records := x.ledger.list(filter{number: b.Number})
 		return len(records) == 1 && records[0].Retransmissions >= 2
 	})
@@ -187,7 +187,7 @@ func TestDTMFGoesBothWays(t *testing.T) {
 	}
 	var d dtmfListener
 	heard := ""
-	c.hear(6*time.Second, func(got []rtp.Packet) bool {
+	c.hear(patience, func(got []rtp.Packet) bool {
 		if n := len(got); n > 0 && got[n-1].PayloadType == 101 {
 			if digit, fresh := d.receive(got[n-1].Payload, got[n-1].Timestamp, time.Now()); fresh {
 				heard += digit.Digit
@@ -203,7 +203,7 @@ func TestDTMFGoesBothWays(t *testing.T) {
 			c.send(101, uint16(i), uint32(i*2000), dtmfPayload(key, 800, true))
 		}
 	}
-	until(t, "the digits", 4*time.Second, func() bool { return len(x.onlyRecord(t, b.Number).DTMF) == 3 })
+	until(t, "the digits", func() bool { return len(x.onlyRecord(t, b.Number).DTMF) == 3 })
 	_ = c.hangUp()
 }
 
@@ -231,7 +231,7 @@ func TestHoldAndResumeAreReinvites(t *testing.T) {
 	if c.err != nil {
 		t.Fatal(c.err)
 	}
-	until(t, "two re-INVITEs", 6*time.Second, func() bool {
+	until(t, "two re-INVITEs", func() bool {
 		return strings.Count(ladder(x.onlyRecord(t, b.Number)), "tx INVITE, rx 200, tx ACK") == 2
 	})
 	if r := x.onlyRecord(t, b.Number); r.Invites != 1 || r.State != stateAnswered {
@@ -247,10 +247,10 @@ func TestTheControlAPIHangsUpAtAnyMoment(t *testing.T) {
 		t.Fatal(c.err)
 	}
 	x.callOf(x.onlyRecord(t, silent).CallID).hangUp()
-	until(t, "BYE", 4*time.Second, func() bool { return p.byeCount() == 1 })
+	until(t, "BYE", func() bool { return p.byeCount() == 1 })
 	refused := make(chan int, 1)
 	go func() { refused <- p.call(x, ringing).status() }()
-	until(t, "ringing", 4*time.Second, func() bool { return len(x.ledger.list(filter{state: stateRinging})) == 1 })
+	until(t, "ringing", func() bool { return len(x.ledger.list(filter{state: stateRinging})) == 1 })
 	x.callOf(x.onlyRecord(t, ringing).CallID).hangUp()
 	if status := <-refused; status != 480 {
 		t.Errorf("refused with %d", status)
@@ -265,7 +265,7 @@ func TestALostByeIsSeenInTheLedgerAndNeverAnswered(t *testing.T) {
 		t.Fatal(c.err)
 	}
 	go func() { _ = c.hangUp() }()
-	until(t, "the end", 3*time.Second, func() bool { return x.onlyRecord(t, b.Number).Retransmissions > 0 })
+	until(t, "the end", func() bool { return x.onlyRecord(t, b.Number).Retransmissions > 0 })
 	if r := x.onlyRecord(t, b.Number); r.EndedBy != byBridge || !strings.HasSuffix(ladder(r), "rx BYE, rx BYE") {
 		t.Errorf("by %s: %s", r.EndedBy, ladder(r))
 	}
@@ -291,12 +291,12 @@ func TestTheEchoNumberPlaysBackWhatItHears(t *testing.T) {
 	}
 	speech := make([]byte, frameSamples)
 	pcmu.pack(speech, sine(500, sampleRate, frameSamples))
-	until(t, "the line is open", 4*time.Second, func() bool { return x.onlyRecord(t, behaviourNamed("echo").Number).RTP.PacketsSent > 2 })
+	until(t, "the line is open", func() bool { return x.onlyRecord(t, behaviourNamed("echo").Number).RTP.PacketsSent > 2 })
 	for i := range 10 {
 		c.send(0, uint16(i), uint32(i*frameSamples), speech)
 	}
 	loudFrames := 0
-	c.hear(2*time.Second, func(got []rtp.Packet) bool {
+	c.hear(patience, func(got []rtp.Packet) bool {
 		if n := len(got); n > 0 && level(pcmu.unpack(got[n-1].Payload)) > audibleDBFS {
 			loudFrames++
 		}
@@ -322,7 +322,7 @@ func TestFiftyCallsAtOnceAllHoldAndEnd(t *testing.T) {
 		}
 		defer func() { _ = c.hangUp() }()
 	}
-	until(t, "a second of audio for everyone", 5*time.Second, func() bool {
+	until(t, "a second of audio for everyone", func() bool {
 		x.refreshCounts()
 		for _, r := range x.ledger.list(filter{}) {
 			if r.RTP.PacketsSent < 50 {
@@ -343,7 +343,7 @@ func TestTheCarrierCallsInAndAnswersAChallenge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the call is over", 5*time.Second, func() bool { return x.ledger.read(made).State == stateEnded })
+	until(t, "the call is over", func() bool { return x.ledger.read(made).State == stateEnded })
 	r := x.ledger.read(made)
 	if r.Direction != toBridge || r.EndedBy != byBridge || r.FinalStatus != 200 || r.Invites != 1 || r.RTP.PacketsReceived < 30 {
 		t.Errorf("%s by %s, %d, %d invites, %+v", r.Direction, r.EndedBy, r.FinalStatus, r.Invites, r.RTP)
@@ -359,7 +359,7 @@ func TestAnOriginatedCallThatRingsTooLongIsCanceled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the call is over", 3*time.Second, func() bool { return x.ledger.read(made).State == stateEnded })
+	until(t, "the call is over", func() bool { return x.ledger.read(made).State == stateEnded })
 	if r := x.ledger.read(made); r.FinalStatus != 487 || r.EndedBy != byCarrier {
 		t.Errorf("%d by %s: %s", r.FinalStatus, r.EndedBy, ladder(r))
 	}
@@ -377,7 +377,7 @@ func TestOriginatingNeedsPartiesAndABehaviourThatSpeaks(t *testing.T) {
 func TestRequestsOutsideACallAreAnswered(t *testing.T) {
 	x, p := startCarrier(t), startPeer(t)
 	for method, status := range map[sip.RequestMethod]int{sip.OPTIONS: 200, sip.BYE: 481, sip.REGISTER: 405} {
-		ctx, done := context.WithTimeout(context.Background(), 2*time.Second)
+		ctx, done := context.WithTimeout(context.Background(), patience)
 		res, err := p.dialogs.Client.Do(ctx, sip.NewRequest(method, x.addressFor("x")))
 		done()
 		if err != nil || res.StatusCode != status {
