@@ -6,7 +6,6 @@ The sandbox starts the whole; these start just what a contract or an adapter nee
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
 import socket
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import yaml
 
+from sandbox.servers_build import LIVEKIT_SERVER, find
 from tests.kit.until import until_sync
 
 LIVEKIT_KEY = "testkey"
@@ -32,10 +32,9 @@ def free_port() -> int:
 
 
 def binary(name: str) -> str:
-    """Find a server on PATH or in the cache where the build leaves it."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    found = shutil.which(name) or shutil.which(name, path=str(cache / "telephony" / "servers"))
-    assert found is not None, f"{name} is not installed; `make setup` builds it"
+    """Find a system's server on PATH."""
+    found = shutil.which(name)
+    assert found is not None, f"{name} is not installed; `make setup` installs it"
     return found
 
 
@@ -102,7 +101,7 @@ def livekit_server(folder: Path, *, redis_port: int, webhook_url: str | None = N
         config["webhook"] = {"api_key": LIVEKIT_KEY, "urls": [webhook_url]}
     path = folder / "livekit.yaml"
     path.write_text(yaml.safe_dump(config))
-    return Server([binary("livekit-server"), "--config", str(path)], folder / "livekit.log", port)
+    return Server([str(find(LIVEKIT_SERVER)), "--config", str(path)], folder / "livekit.log", port)
 
 
 @dataclass
