@@ -66,7 +66,7 @@ def spoken(speech_url: str, text: str, path: Path, *, before: float, after: floa
     answer = httpx.post(
         f"{speech_url}/audio/speech",
         json={"model": "tts-1", "voice": "alloy", "input": text, "response_format": "pcm"},
-        timeout=60,
+        timeout=120,
     )
     answer.raise_for_status()
     voice = np.frombuffer(answer.content, dtype="<i2").astype(np.float32) / 32768
@@ -90,7 +90,7 @@ def a_page(browser: Browser, *, width: int = 1180, height: int = 860) -> Generat
     """Open a page that must neither fail in its scripts, nor break its policy, nor leave home."""
     context = browser.new_context(viewport={"width": width, "height": height})
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(60_000)
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(f"script error: {error}"))
     page.on(

@@ -18,7 +18,7 @@ from tests.kit.until import until_sync
 from tests.kit.words import plain, word_error_rate
 
 #: The first test of a run also starts the sandbox.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 ANSWER = "Yes, Tuesday at three suits me very well."
 #: The meter's scale: 0 is -60 dBFS, 100 full scale. Speech is around 60, a quiet line below 5.

@@ -90,7 +90,7 @@ async def test_a_webhook_about_a_call_becomes_an_event_and_wakes_the_reaper(foun
     status, text = await _send(found, body, _signed(body))
     assert (status, json.loads(text)) == (200, {"status": "taken"})
     assert (await _types(found, call_id))[-1] == "room.participant_joined"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await found.services.signals.wait_rooms(60)
 
 

@@ -67,7 +67,7 @@ async def test_call_attempt_event_and_key_are_one_transaction(api: Api) -> None:
 async def test_placing_a_call_wakes_the_dispatcher(api: Api) -> None:
     async with api.client() as client:
         await placed(client)
-    await asyncio.wait_for(api.services.signals.wait_work(60), timeout=2)
+    await asyncio.wait_for(api.services.signals.wait_work(120), timeout=60)
 
 
 async def test_what_was_sent_comes_back(api: Api) -> None:
@@ -440,7 +440,7 @@ async def test_a_stream_tells_events_as_they_happen_and_ends_with_the_call(api: 
         await api.dialled(call["id"], EventType.CALL_RINGING)
         await until(lambda: seen[-1] == "call.ringing", timeout=5)
         await api.saw(call["id"], EventType.CALL_ENDED, ended_reason="busy", ended_by="callee")
-        await asyncio.wait_for(following, timeout=5)
+        await asyncio.wait_for(following, timeout=60)
     assert seen == ["call.queued", "call.dispatching", "call.dialing", "call.ringing", "call.ended"]
 
 

@@ -43,7 +43,7 @@ async def test_a_hang_up_and_a_permit_at_once_leave_no_dialled_call_that_is_over
                 return True
 
             permitted, hung_up = await asyncio.wait_for(
-                asyncio.gather(dial(), client.post(call["links"]["hangup"])), timeout=10
+                asyncio.gather(dial(), client.post(call["links"]["hangup"])), timeout=60
             )
             assert hung_up.status_code == 202
             now = (await client.get(call["links"]["self"])).json()

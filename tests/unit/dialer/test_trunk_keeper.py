@@ -76,9 +76,9 @@ async def test_without_settings_for_one_there_is_none() -> None:
 async def test_a_new_trunk_wakes_the_dispatcher() -> None:
     desk = Desk()
     await desk.keeper.step()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await desk.signals.wait_work(60)
     desk.trunks.made = 1
     await desk.keeper.step()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await desk.signals.wait_work(60)
