@@ -42,14 +42,11 @@ def conversation(gateway: Gateway, ledger: CarrierLedger) -> tuple[dict[str, Any
 
 
 def test_a_conversation_ends_with_goodbye(
-    conversation: tuple[dict[str, Any], CarrierCall],
+    conversation: tuple[dict[str, Any], CarrierCall], gateway: Gateway
 ) -> None:
     call, seen = conversation
-    assert (call["outcome"], call["ended_reason"], call["ended_by"]) == (
-        "completed",
-        "agent_hangup",
-        "agent",
-    )
+    ended = (call["outcome"], call["ended_reason"], call["ended_by"])
+    assert ended == ("completed", "agent_hangup", "agent"), gateway.events(call["id"])
     assert seen.received("BYE")
 
 
