@@ -19,7 +19,7 @@ from sandbox.supervised import Spec
 #: Numbers to call from; none of them is in the carrier's table.
 CALLER_IDS = "+14155550190,+14155550191"
 _CALLS_PER_SECOND = "20"
-_FIRST_WORKER_READY = 60.0
+_FIRST_WORKER_READY = 180.0
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def _speech(plan: Plan) -> Spec:
     port = str(plan.ports["speech"])
     command = (sys.executable, "-m", "sandbox.speech", "--host", "127.0.0.1", "--port", port)
     probe = probes.http(f"http://{plan.ports.address('speech')}/healthz")
-    return Spec("speech", command, _environment(), probe, first_ready_within=60.0)
+    return Spec("speech", command, _environment(), probe, first_ready_within=180.0)
 
 
 def _api(plan: Plan) -> Spec:

@@ -16,7 +16,7 @@ from sandbox.probes import Probe
 from sandbox.watched import Watcher
 
 #: A start that takes longer is given up and tried again.
-READY_WITHIN: Final = 30.0
+READY_WITHIN: Final = 90.0
 #: How often a process may die before it was ever ready.
 _FIRST_TRIES: Final = 3
 _BACKOFF: Final = (0.0, 0.5, 1.0, 2.0, 4.0)

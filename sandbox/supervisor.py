@@ -29,7 +29,7 @@ from sandbox.supervised import Spec, Supervised
 from sandbox.watched import Watcher
 
 Announce = Callable[[str], None]
-_READY_WITHIN: Final = 120.0
+_READY_WITHIN: Final = 300.0
 _TICK: Final = 4.0
 #: What needs the database, a key and tokens; the others can start before these are there.
 _OUR_OWN: Final = ("api", "worker", "worker-2")
