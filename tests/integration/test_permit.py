@@ -7,10 +7,14 @@ from collections.abc import AsyncGenerator
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
+from dialer.calls import claims
+from telephony.call import WaitingFor
 from telephony.errors import Conflict
 from telephony.events import EventType
 from tests.kit.switchboard import Switchboard, switchboard
+from tests.kit.until import until
 
 
 @pytest_asyncio.fixture
@@ -55,6 +59,39 @@ async def test_the_permit_is_refused_to_an_agent_of_an_earlier_dispatch(
     with pytest.raises(Conflict):
         await board.ask_permit(early)
     await board.ask_permit(await board.grant(call_id))
+
+
+async def test_an_agent_whose_dispatch_is_superseded_while_it_reports_moves_nothing(
+    board: Switchboard,
+) -> None:
+    call_id = await _claimed(board)
+    early, seen = await board.grant(call_id), await board.attempt(call_id)
+    claim = claims.Claim(seen.tenant_id, call_id, seen.id, seen.fence, seen.room)
+    joined = (EventType.CALL_AGENT_JOINED, {"worker_id": "w1"})
+    async with board.database.transaction() as tx:
+        await claims.put_back(tx, claim, waiting_for=WaitingFor.WORKER, now=board.clock())
+        reporting = asyncio.create_task(board.report(early, joined))
+        await _until_it_waits(board)
+    stored = await reporting
+
+    assert not stored.moved
+    assert "call.agent_joined" not in await board.events(call_id)
+
+
+async def _until_it_waits(board: Switchboard) -> None:
+    if board.database.is_sqlite:
+        await asyncio.sleep(0)  # it waits for the one writer
+        return
+
+    async def waits() -> bool:
+        async with board.database.reading() as connection:
+            query = text(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            return bool((await connection.execute(query)).scalar_one())
+
+    await until(waits)
 
 
 async def test_permits_and_dispatches_again_that_race_never_let_two_agents_dial(
