@@ -58,6 +58,7 @@ class Rules:
     Shape: ``joining_at_once`` bounds the agents that may be on their way into a room together;
     starting many at once makes each slow on a small machine, and late ones are taken for lost.
     ``ready_timeout`` is how long an agent that joined may take to ask for the permit.
+    ``lease`` outlasts the slowest making of a room; a claim that it ends is taken over.
     """
 
     deployment: str
@@ -65,7 +66,7 @@ class Rules:
     cps: float
     join_timeout: timedelta = timedelta(seconds=3)
     joining_at_once: int = 4
-    lease: timedelta = timedelta(seconds=10)
+    lease: timedelta = timedelta(seconds=25)
     ready_timeout: timedelta = timedelta(seconds=30)
 
 
@@ -140,13 +141,21 @@ class Joining:
         try:
             if mine.fence > 1:
                 # A claim before this one may have left a room with its own dispatch.
+                async with self._database.reading() as connection:
+                    if not await claims.held(connection, mine):
+                        return
                 await self._rooms.delete(mine.room)
             await self._rooms.create(mine.room, dispatch)
         except Unavailable:
             self._rest_from_media_server()
             if call.call_type == CallType.VOIP.value:
                 # Its browser was never told of a room, and nobody takes a voip call from the queue.
-                await self._end(mine, EndedReason.MEDIA_SERVER_LOST, "no room could be made")
+                await self._end(
+                    mine,
+                    EndedReason.MEDIA_SERVER_LOST,
+                    "no room could be made",
+                    despite_agent=True,
+                )
             else:
                 await self._return(mine, WaitingFor.MEDIA_SERVER)
             return
@@ -155,11 +164,7 @@ class Joining:
         async with self._database.transaction() as tx:
             still_mine = await claims.opened(tx, mine, now=self._now())
         if not still_mine:
-            # The name is the attempt's: where somebody claimed it again, the room is theirs.
-            async with self._database.reading() as connection:
-                nobodys = await claims.unclaimed(connection, mine)
-            if nobodys:
-                await self._rooms.delete(mine.room)
+            await self._leave_room(mine)
 
     async def _brief(self, mine: Claim, call: Row[Any], trunk_id: str | None) -> Dispatch | None:
         row: Any = call
@@ -268,28 +273,49 @@ class Joining:
         async with self._database.reading() as connection:
             tried = await claims.times_seen(connection, mine, EventType.CALL_AGENT_JOINED)
         if tried >= _MOST_AGENTS or seen.call_type == CallType.VOIP.value:
-            await self._end(mine, EndedReason.NO_AGENT, "the agents that came were lost")
+            await self._end(
+                mine, EndedReason.NO_AGENT, "the agents that came were lost", despite_agent=True
+            )
             return
-        await self._return(mine, WaitingFor.WORKER)
+        await self._return(mine, WaitingFor.WORKER, despite_agent=True)
 
-    async def _return(self, mine: Claim, waiting_for: WaitingFor) -> None:
+    async def _return(
+        self, mine: Claim, waiting_for: WaitingFor, *, despite_agent: bool = False
+    ) -> None:
         async with self._database.transaction() as tx:
-            returned = await claims.put_back(tx, mine, waiting_for=waiting_for, now=self._now())
+            returned = await claims.put_back(
+                tx, mine, waiting_for=waiting_for, now=self._now(), despite_agent=despite_agent
+            )
         if returned:
             log.warning(
                 "call back in the queue", attempt_id=mine.attempt_id, waiting_for=waiting_for
             )
             await self._changed(mine)
 
-    async def _end(self, mine: Claim, reason: EndedReason, message: str) -> None:
+    async def _end(
+        self, mine: Claim, reason: EndedReason, message: str, *, despite_agent: bool = False
+    ) -> None:
         async with self._database.transaction() as tx:
-            ended = await claims.give_up(tx, mine, reason, message, now=self._now())
+            ended = await claims.give_up(
+                tx, mine, reason, message, now=self._now(), despite_agent=despite_agent
+            )
         if ended:
             log.warning("call ended undialled", attempt_id=mine.attempt_id, reason=reason)
             await self._changed(mine)
 
     async def _changed(self, mine: Claim) -> None:
         await self._signals.call_changed(mine.tenant_id, mine.call_id)
+        await self._leave_room(mine)
+
+    async def _leave_room(self, mine: Claim) -> None:
+        """Delete the room of a claim that is over, unless somebody claimed its attempt again.
+
+        The name is the attempt's, so that a newer claim has a room of the same name.
+        """
+        async with self._database.reading() as connection:
+            nobodys = await claims.unclaimed(connection, mine)
+        if not nobodys:
+            return
         try:
             await self._rooms.delete(mine.room)
         except Unavailable:

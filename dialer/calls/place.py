@@ -227,6 +227,7 @@ async def _give_up(order: Order, mine: Claim, wired: Services) -> None:
             EndedReason.MEDIA_SERVER_LOST,
             "LiveKit could not be reached to open the room",
             now=wired.now(),
+            despite_agent=True,
         )
         if order.key is not None:
             await Keyring(tx, order.tenant_id).forget(order.key)
