@@ -261,6 +261,7 @@ _UNCLAIMED = {
     "claimed_at": None,
     "agent_joined_at": None,
     "agent_ready_at": None,
+    "sent_at": None,
 }
 
 

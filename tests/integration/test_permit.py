@@ -9,8 +9,9 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
+from dialer.adapters.tables import calls
 from dialer.calls import claims
-from telephony.call import WaitingFor
+from telephony.call import CallType, WaitingFor
 from telephony.errors import Conflict
 from telephony.events import EventType
 from tests.kit.switchboard import Switchboard, switchboard
@@ -24,10 +25,13 @@ async def board(database_url: str) -> AsyncGenerator[Switchboard]:
         yield made
 
 
-async def _claimed(board: Switchboard) -> str:
+async def _claimed(board: Switchboard, call_type: CallType = CallType.SIP) -> str:
     await board.worker(capacity=50)
     call_id = await board.place()
     await board.dispatch()
+    async with board.database.transaction() as tx:
+        browsers = calls.update().where(calls.c.id == call_id)
+        await tx.execute(browsers.values(call_type=call_type.value))
     return call_id
 
 
@@ -46,6 +50,41 @@ async def test_of_many_that_ask_at_once_one_may_dial(board: Switchboard, askers:
     assert {refusal.code for refusal in refusals} == {"permit_refused"}
     assert (await board.events(call_id)).count("call.dialing") == 1
     assert (await board.attempt(call_id)).state == "sent"
+
+
+async def test_of_many_agents_in_a_browsers_room_one_may_own_it(board: Switchboard) -> None:
+    call_id = await _claimed(board, CallType.VOIP)
+    granted = await board.grant(call_id)
+
+    answers = await asyncio.gather(
+        *(board.ask_permit(granted) for _ in range(8)), return_exceptions=True
+    )
+
+    assert answers.count(call_id) == 1
+    assert sum(isinstance(answer, Conflict) for answer in answers) == 7
+    call, attempt = await board.call(call_id), await board.attempt(call_id)
+    assert (call.status, attempt.state) == ("dispatching", "claimed")
+    assert attempt.sent_at is not None and call.dialing_at is None
+    assert "call.dialing" not in await board.events(call_id)
+
+
+async def test_a_browsers_call_with_its_permit_given_is_not_dispatched_again(
+    board: Switchboard,
+) -> None:
+    call_id = await _claimed(board, CallType.VOIP)
+    granted = await board.grant(call_id)
+    await board.ask_permit(granted)
+    for _ in range(3):
+        board.clock.forward(5)
+        await board.worker(capacity=50)
+        await board.dispatch()
+    assert (await board.attempt(call_id)).fence == granted.fence
+    assert board.rooms.redispatched == []
+
+    await board.report(granted, (EventType.CALL_ANSWERED, {}))
+    assert (await board.call(call_id)).status == "in_progress"
+    with pytest.raises(Conflict):
+        await board.ask_permit(granted)
 
 
 async def test_the_permit_is_refused_to_an_agent_of_an_earlier_dispatch(
