@@ -227,17 +227,6 @@ async def give_up(
     return True
 
 
-async def say_waiting(
-    tx: AsyncConnection, seen: Row[Any], waiting_for: WaitingFor, *, now: datetime
-) -> bool:
-    """Note what a queued call waits for; False when that is known or the call has moved on."""
-    call = await lock_call(tx, seen.tenant_id, seen.call_id)
-    if call.status != CallStatus.QUEUED.value or call.waiting_for == waiting_for.value:
-        return False
-    await _say_waiting(tx, seen, waiting_for, now)
-    return True
-
-
 async def held(connection: AsyncConnection, mine: Claim) -> bool:
     """Tell whether the attempt is still this claim's, and nobody has joined it."""
     return await _is_claimed(connection, mine, despite_agent=False)
