@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -39,14 +41,9 @@ async def test_errors_are_documented_as_problems_and_nothing_else(api: Api) -> N
 async def test_every_reference_of_the_document_leads_somewhere(api: Api) -> None:
     document = api.app.openapi()
 
-    def references(part: Any) -> set[str]:
-        if isinstance(part, dict):
-            own: set[str] = {part["$ref"]} if isinstance(part.get("$ref"), str) else set()
-            return own.union(*(references(value) for value in part.values()))
-        return set().union(*(references(one) for one in part)) if isinstance(part, list) else set()
-
     named = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
-    assert references(document) <= named
+    found = set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)))
+    assert found and found <= named
 
 
 async def test_the_browsers_way_in_is_documented_and_the_page_is_not(api: Api) -> None:
