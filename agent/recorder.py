@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import struct
 import time
 from collections.abc import Callable
@@ -72,8 +73,9 @@ class Recorder:
             return
         self._zero = self._clock()
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("wb")
+            # A talk is nobody's business but that of the user who records it.
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.fdopen(_private(self._path), "wb")
             self._file.write(_header(0))
         except OSError as error:
             self._fail(error)
@@ -171,6 +173,12 @@ class Recorder:
     def _fail(self, error: OSError) -> None:
         self.failed = type(error).__name__
         log.warning("recording_failed", error=self.failed, errno=error.errno)
+
+
+def _private(path: Path) -> int:
+    opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    os.fchmod(opened, 0o600)  # also where the file was there before
+    return opened
 
 
 def _header(data_bytes: int) -> bytes:

@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.types import Lifespan
 
-from dialer import health, observe, problems
+from dialer import health, observe, openapi, problems
 from dialer.adapters import redis_client
 from dialer.adapters.database import Database
 from dialer.adapters.livekit_rooms import LiveKitRooms
@@ -35,7 +35,8 @@ from dialer.adapters.redis_signals import RedisSignals
 from dialer.admission import agents
 from dialer.calls import routes as calls_routes
 from dialer.calls.dispatch import Dispatcher
-from dialer.calls.joining import Rules
+from dialer.calls.forget import Forgetting
+from dialer.calls.joining import Collaborators, Rules
 from dialer.calls.pacing import Pacer
 from dialer.calls.reap import Reaper
 from dialer.calls.trunk import TrunkKeeper, WantedTrunk
@@ -127,7 +128,7 @@ def build(settings: Settings) -> Dialer:
     return Dialer(
         services=services,
         always=(signals.run,),
-        loops=(trunk.run, dispatcher.run, reaper.run),
+        loops=(trunk.run, dispatcher.run, reaper.run, Forgetting(services.database, now=_now).run),
         closing=(services.database.close, livekit.close, redis.aclose),
     )
 
@@ -148,13 +149,12 @@ def wanted_trunk(settings: Settings) -> WantedTrunk | None:
 
 def _dispatcher(services: Services, trunk: TrunkKeeper, pacer: Pacer) -> Dispatcher:
     settings = services.settings
-    return Dispatcher(
+    given = Collaborators(
         database=services.database,
         rooms=services.rooms,
         signals=services.signals,
         presence=services.presence,
         trunk=trunk,
-        pacer=pacer,
         agents=services.agents,
         tokens=services.tokens,
         rules=Rules(
@@ -166,6 +166,7 @@ def _dispatcher(services: Services, trunk: TrunkKeeper, pacer: Pacer) -> Dispatc
         owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"[:128],
         now=services.now,
     )
+    return Dispatcher(given, pacer=pacer)
 
 
 @asynccontextmanager
@@ -213,4 +214,5 @@ def assemble(services: Services, *, lifespan: Lifespan[FastAPI] | None = None) -
     app.add_middleware(observe.Observed)
     for routes in (calls_routes, health, workers_routes, ingest_routes, console_routes):
         app.include_router(routes.router)
+    openapi.install(app)
     return app

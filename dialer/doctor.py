@@ -25,7 +25,7 @@ from dialer import migrations
 from dialer.adapters import probes
 from dialer.adapters.probes import Trouble
 from dialer.admission import agents
-from dialer.settings import Settings
+from dialer.settings import HOW_TO_SET_A_TRUNK, Settings
 
 
 class Verdict(StrEnum):
@@ -190,7 +190,7 @@ def _trunk(settings: Settings) -> Finding:
         return Finding(
             "trunk",
             Verdict.BAD,
-            "SIP_TRUNK_ADDRESS is not set: sip calls wait. Set it, with SIP_CALLER_IDS",
+            f"SIP_TRUNK_ADDRESS is not set: sip calls wait. {HOW_TO_SET_A_TRUNK}",
         )
     host = address.rpartition(":")[0] if re.search(r":\d+$", address) else address
     try:

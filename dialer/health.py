@@ -9,7 +9,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
+from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from sqlalchemy import func, select
@@ -19,12 +20,20 @@ from starlette.responses import JSONResponse, Response
 from dialer import metrics
 from dialer.adapters.database import Database
 from dialer.adapters.tables import calls, tenants
-from dialer.tenants.authenticate import bearer, tenant_of_request
+from dialer.settings import HOW_TO_SET_A_TRUNK
+from dialer.tenants.authenticate import BEARER, bearer, tenant_of_request
 from dialer.wiring import Services, services
 from telephony.call import CallStatus, CallType
 from telephony.errors import TelephonyError, Unauthorized
 
 router = APIRouter(tags=["health"])
+
+#: Only for the OpenAPI document; ``prometheus`` does the work.
+_METRICS_TOKEN = HTTPBearer(
+    scheme_name="metricsToken",
+    description="METRICS_TOKEN, where one is set; an API key is then not taken.",
+    auto_error=False,
+)
 
 #: Units: seconds.
 _PATIENCE = 2.0
@@ -39,7 +48,12 @@ async def healthz() -> dict[str, str]:
 @router.get(
     "/readyz",
     summary="Can calls be placed?",
-    responses={503: {"description": "`missing` names each dependency that is not there, and why."}},
+    responses={
+        503: {
+            "description": "`missing` names each dependency that is not there, and why.",
+            "content": {"application/json": {}},
+        }
+    },
 )
 async def readyz(request: Request) -> JSONResponse:
     """Say whether everything that a call needs is there; status 503 names what is missing."""
@@ -93,7 +107,7 @@ async def _livekit(wired: Services) -> str | None:
 async def _trunk(wired: Services) -> str | None:
     if wired.settings.sip_trunk_address:
         return None
-    return "SIP_TRUNK_ADDRESS is not set: sip calls wait."
+    return f"SIP_TRUNK_ADDRESS is not set: sip calls wait. {HOW_TO_SET_A_TRUNK}"
 
 
 async def _worker(wired: Services) -> str | None:
@@ -106,7 +120,11 @@ async def _worker(wired: Services) -> str | None:
     "/metrics",
     summary="Metrics for Prometheus",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}}},
+    responses={
+        200: {"content": {"text/plain": {}}},
+        401: {"description": "Neither METRICS_TOKEN nor, where none is set, an API key."},
+    },
+    dependencies=[Depends(BEARER), Depends(_METRICS_TOKEN)],
 )
 async def prometheus(request: Request) -> Response:
     """Give the metrics; needs METRICS_TOKEN as bearer token where one is set, else an API key."""

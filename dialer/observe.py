@@ -11,8 +11,10 @@ import time
 
 import structlog
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dialer import problems
 from dialer.metrics import REQUEST_SECONDS, REQUESTS
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -22,7 +24,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 
 class Observed:
-    """Count, time and name each request."""
+    """Count, time and name each request; what nobody caught is answered here, so that it is too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -33,16 +35,27 @@ class Observed:
             await self.app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        started = time.perf_counter()
+        started, answering = time.perf_counter(), False
 
         async def noted(message: Message) -> None:
+            nonlocal answering
             if message["type"] == "http.response.start":
+                answering = True
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
                 _count(scope, int(message["status"]), time.perf_counter() - started)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            await self.app(scope, receive, noted)
+            try:
+                await self.app(scope, receive, noted)
+            except ClientDisconnect:
+                # Nobody is left to answer to, and nothing of ours is wrong.
+                log.info("client went away")
+            except Exception as error:
+                log.error("request failed", exc_info=error)
+                if answering:
+                    raise  # the server must cut the connection, or half an answer looks whole
+                await problems.internal_error()(scope, receive, noted)
 
 
 def _request_id(scope: Scope) -> str:

@@ -17,6 +17,12 @@ from telephony.numbers import E164
 
 _MIN_SECRET = 32
 
+#: What every message about a missing trunk ends with.
+HOW_TO_SET_A_TRUNK = (
+    "Set it to the host of your carrier's termination trunk, like example.pstn.twilio.com or "
+    "203.0.113.7:5060, and SIP_CALLER_IDS to numbers you own, like +14155550100."
+)
+
 
 class DatabaseSettings(BaseSettings):
     """What the commands need that touch nothing but the database."""
@@ -191,7 +197,10 @@ class Settings(TokenSettings):
         if bool(self.sip_trunk_username) != bool(self.sip_trunk_password.get_secret_value()):
             raise ValueError("SIP_TRUNK_USERNAME and SIP_TRUNK_PASSWORD go together")
         if self.sip_trunk_address and not self.sip_caller_ids:
-            raise ValueError("SIP_CALLER_IDS is needed with SIP_TRUNK_ADDRESS")
+            raise ValueError(
+                "SIP_CALLER_IDS is needed with SIP_TRUNK_ADDRESS: set it to numbers you own, in "
+                "E.164, separated by commas (like +14155550100,+14155550101)"
+            )
         return self
 
     @property

@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings
 from agent.settings import Settings as WorkerSettings
 from dialer import metrics
 from dialer.admission.agents import Described
-from dialer.problems import PROBLEMS
+from dialer.problem_table import PROBLEMS
 from dialer.settings import ClientSettings, Settings
 from telephony import lifecycle
 from telephony.call import AttemptState, CallStatus, EndedReason, Outcome

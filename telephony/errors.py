@@ -10,7 +10,7 @@
     └── IllegalTransition      an event that the lifecycle does not take in this status
 
 An error carries a stable ``code`` (documented in ``docs/errors.md``), one plain sentence and, where
-one field of the request is at fault, its name. The HTTP status belongs to ``dialer/problems.py``.
+one field of the request is at fault, its name. The HTTP status is in ``dialer/problem_table.py``.
 """
 
 from __future__ import annotations

@@ -7,12 +7,14 @@ IMMEDIATE: waiting happens here, in order, and not as "database is locked" somew
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
@@ -23,6 +25,9 @@ _DRIVERS = {
     "postgresql": "postgresql+psycopg",
     "postgres": "postgresql+psycopg",
 }
+
+#: Units: seconds. Who waits longer for a connection is told to come again.
+_POOL_TIMEOUT = 10.0
 
 
 def async_url(url: str) -> URL:
@@ -42,7 +47,8 @@ def async_url(url: str) -> URL:
 class Database:
     """Transactions and reads; nothing else of the dialer knows which database it is."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, pool_timeout: float = _POOL_TIMEOUT) -> None:
+        self._pool_timeout = pool_timeout
         self.url = async_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._reader = self._reading_engine()
@@ -53,9 +59,20 @@ class Database:
         # Parameters are numbers and spoken words: no error text may print them.
         if not self.is_sqlite:
             return create_async_engine(
-                self.url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True
+                self.url,
+                pool_size=10,
+                max_overflow=10,
+                pool_timeout=self._pool_timeout,
+                pool_pre_ping=True,
+                hide_parameters=True,
             )
-        engine = create_async_engine(self.url, pool_size=5, max_overflow=10, hide_parameters=True)
+        engine = create_async_engine(
+            self.url,
+            pool_size=5,
+            max_overflow=10,
+            pool_timeout=self._pool_timeout,
+            hide_parameters=True,
+        )
         event.listen(engine.sync_engine, "connect", _sqlite_pragmas)
         return engine
 
@@ -96,17 +113,31 @@ class Database:
 async def _translated() -> AsyncGenerator[None]:
     try:
         yield
+    except PoolTimeout as error:
+        # Every connection is taken: for who asks now it is the same as none.
+        raise _unavailable() from error
     except DBAPIError as error:
         if error.connection_invalidated or _is_outage(error):
-            raise Unavailable(
-                "database_unavailable", "The database cannot be reached at the moment."
-            ) from error
+            raise _unavailable() from error
         raise
 
 
+def _unavailable() -> Unavailable:
+    return Unavailable("database_unavailable", "The database cannot be reached at the moment.")
+
+
 def _is_outage(error: DBAPIError) -> bool:
-    name = type(error.orig).__name__
-    return name in {"OperationalError", "InterfaceError", "ConnectionTimeout", "PoolTimeout"}
+    """Tell a database that is away from a statement that is wrong.
+
+    Shape: drivers make both an OperationalError. SQLite tells them apart by its result code: the
+    plain SQLITE_ERROR is "no such table" and its like.
+    """
+    if isinstance(error.orig, sqlite3.Error):
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        wrong = code is not None and code & 0xFF == sqlite3.SQLITE_ERROR
+        return isinstance(error.orig, sqlite3.OperationalError) and not wrong
+    kinds = {kind.__name__ for kind in type(error.orig).__mro__}
+    return bool(kinds & {"OperationalError", "InterfaceError"})
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Column,
     DateTime,
     Dialect,
@@ -194,19 +193,10 @@ idempotency_keys = Table(
     ForeignKeyConstraint(["tenant_id", "call_id"], ["calls.tenant_id", "calls.id"]),
 )
 
-#: One row for each process-wide singleton (the SQLite owner, the loops' leader), with a lease.
-leases = Table(
-    "leases",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("owner", String(128), nullable=False),
-    Column("expires_at", UtcDateTime, nullable=False),
-    Column("fence", BigInteger, nullable=False),
-)
-
-#: Sign-in links that were used; a row is kept until the link would have expired by itself.
-spent_links = Table(
-    "spent_links",
+#: Sign-in links that were used and sessions that were signed out; a row is kept until the token
+#: would have expired by itself.
+spent_tokens = Table(
+    "spent_tokens",
     metadata,
     Column("id", String(64), primary_key=True),
     Column("expires_at", UtcDateTime, nullable=False),

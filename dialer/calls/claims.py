@@ -182,11 +182,19 @@ async def dispatch_again(
 
 
 async def put_back(
-    tx: AsyncConnection, mine: Claim, *, waiting_for: WaitingFor, now: datetime
+    tx: AsyncConnection,
+    mine: Claim,
+    *,
+    waiting_for: WaitingFor,
+    now: datetime,
+    despite_agent: bool = False,
 ) -> bool:
-    """Give a claimed attempt back to the queue; False when it is no longer this claim's."""
+    """Give a claimed attempt back to the queue; False when it is no longer this claim's.
+
+    Shape: an attempt that an agent has joined stays where it is, unless ``despite_agent``.
+    """
     await lock_call(tx, mine.tenant_id, mine.call_id)
-    if not await _is_claimed(tx, mine):
+    if not await _is_claimed(tx, mine, despite_agent=despite_agent):
         return False
     back = fact(mine, EventType.CALL_REQUEUED, f"requeued:{mine.fence}", now)
     await record(tx, back, now=now)
@@ -195,11 +203,20 @@ async def put_back(
 
 
 async def give_up(
-    tx: AsyncConnection, mine: Claim, reason: EndedReason, message: str, *, now: datetime
+    tx: AsyncConnection,
+    mine: Claim,
+    reason: EndedReason,
+    message: str,
+    *,
+    now: datetime,
+    despite_agent: bool = False,
 ) -> bool:
-    """End the call of a claimed attempt; False when it is no longer this claim's."""
+    """End the call of a claimed attempt; False when it is no longer this claim's.
+
+    Shape: an attempt that an agent has joined stays where it is, unless ``despite_agent``.
+    """
     await lock_call(tx, mine.tenant_id, mine.call_id)
-    if not await _is_claimed(tx, mine):
+    if not await _is_claimed(tx, mine, despite_agent=despite_agent):
         return False
     data = {
         "ended_reason": reason.value,
@@ -210,15 +227,9 @@ async def give_up(
     return True
 
 
-async def say_waiting(
-    tx: AsyncConnection, seen: Row[Any], waiting_for: WaitingFor, *, now: datetime
-) -> bool:
-    """Note what a queued call waits for; False when that is known or the call has moved on."""
-    call = await lock_call(tx, seen.tenant_id, seen.call_id)
-    if call.status != CallStatus.QUEUED.value or call.waiting_for == waiting_for.value:
-        return False
-    await _say_waiting(tx, seen, waiting_for, now)
-    return True
+async def held(connection: AsyncConnection, mine: Claim) -> bool:
+    """Tell whether the attempt is still this claim's, and nobody has joined it."""
+    return await _is_claimed(connection, mine, despite_agent=False)
 
 
 async def unclaimed(connection: AsyncConnection, of: Claim) -> bool:
@@ -268,11 +279,12 @@ async def _swap(
     return (await tx.execute(update(attempts).where(*where).values(**values))).rowcount == 1
 
 
-async def _is_claimed(tx: AsyncConnection, mine: Claim) -> bool:
-    query = select(attempts.c.id).where(
+async def _is_claimed(tx: AsyncConnection, mine: Claim, *, despite_agent: bool) -> bool:
+    query = select(attempts.c.agent_joined_at).where(
         attempts.c.tenant_id == mine.tenant_id,
         attempts.c.id == mine.attempt_id,
         attempts.c.fence == mine.fence,
         attempts.c.state == AttemptState.CLAIMED.value,
     )
-    return (await tx.execute(query)).one_or_none() is not None
+    row = (await tx.execute(query)).one_or_none()
+    return row is not None and (despite_agent or row.agent_joined_at is None)

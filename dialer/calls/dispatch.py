@@ -7,25 +7,19 @@ room, and asks for the permit itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
 
-from dialer.adapters.database import Database
-from dialer.admission.agents import Agents
 from dialer.calls import claims
 from dialer.calls.briefing import room_name
-from dialer.calls.joining import Joining, Rules, Trunk
+from dialer.calls.joining import Collaborators, Joining
 from dialer.calls.looping import keep_going
 from dialer.calls.pacing import Pace, Pacer
-from dialer.calls.rooms import Rooms
-from dialer.calls.signals import Signals
-from dialer.tenants.tokens import Tokens
+from dialer.calls.waiting import tell_all
 from dialer.workers.capacity import measure
-from dialer.workers.presence import Capacity, Presence
+from dialer.workers.presence import Capacity
 from telephony.call import WaitingFor
 from telephony.errors import Unavailable
 
@@ -33,8 +27,6 @@ from telephony.errors import Unavailable
 POLL = 1.0
 #: How many of the queue one round looks at.
 _ROUND = 50
-#: A call that waits for more keeps saying so while pacing comes and goes in between.
-_KEPT = {(WaitingFor.CAPACITY.value, WaitingFor.PACING)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,46 +40,15 @@ class Obstacle:
 class Dispatcher:
     """The loop from the queue to the workers."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        rooms: Rooms,
-        signals: Signals,
-        presence: Presence,
-        trunk: Trunk,
-        pacer: Pacer,
-        agents: Agents,
-        tokens: Tokens,
-        rules: Rules,
-        owner: str,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._signals = signals
-        self._presence = presence
-        self._trunk = trunk
+    def __init__(self, given: Collaborators, *, pacer: Pacer) -> None:
+        self._with = given
         self._pacer = pacer
-        self._rules = rules
-        self._owner = owner
-        self._now = now
-        self._joining = Joining(
-            database=database,
-            rooms=rooms,
-            signals=signals,
-            presence=presence,
-            trunk=trunk,
-            agents=agents,
-            tokens=tokens,
-            rules=rules,
-            owner=owner,
-            now=now,
-        )
+        self._joining = Joining(given)
 
     async def run(self) -> None:
         """Dispatch until cancelled."""
         try:
-            await keep_going("dispatch", self.step, self._signals.wait_work)
+            await keep_going("dispatch", self.step, self._with.signals.wait_work)
         finally:
             await self._joining.stop()
 
@@ -104,16 +65,16 @@ class Dispatcher:
         await self._joining.agent_lost(seen)
 
     async def _empty_queue(self) -> float:
-        async with self._database.reading() as connection:
+        async with self._with.database.reading() as connection:
             queue = await claims.waiting(connection, limit=_ROUND)
         if not queue:
             return POLL
         trunk_id, capacity, obstacle = await self._survey()
         taken = 0
-        for place, seen in enumerate(queue):
+        for seen in queue:
             obstacle = obstacle or self._full(capacity, taken) or await self._paced()
             if obstacle is not None:
-                await self._tell(queue[place:], obstacle.waiting_for)
+                await self._tell(obstacle.waiting_for)
                 return obstacle.look_again
             taken += await self._take(seen, trunk_id)
         return 0.0 if len(queue) == _ROUND else POLL
@@ -125,9 +86,9 @@ class Dispatcher:
         if rest > 0:
             return None, nothing, Obstacle(WaitingFor.MEDIA_SERVER, rest)
         try:
-            trunk_id = await self._trunk.current()
-            async with self._database.reading() as connection:
-                capacity = await measure(connection, self._presence)
+            trunk_id = await self._with.trunk.current()
+            async with self._with.database.reading() as connection:
+                capacity = await measure(connection, self._with.presence)
         except Unavailable as error:
             if error.code == "database_unavailable":
                 raise
@@ -140,36 +101,32 @@ class Dispatcher:
 
     def _full(self, capacity: Capacity, taken: int) -> Obstacle | None:
         joining = capacity.unassigned + taken
-        if capacity.free - taken <= 0 or joining >= self._rules.joining_at_once:
+        if capacity.free - taken <= 0 or joining >= self._with.rules.joining_at_once:
             return Obstacle(WaitingFor.CAPACITY)
         return None
 
     async def _paced(self) -> Obstacle | None:
-        delay = await self._pacer.take("outbound", Pace.of(self._rules.cps))
+        delay = await self._pacer.take("outbound", Pace.of(self._with.rules.cps))
         return Obstacle(WaitingFor.PACING, delay) if delay > 0 else None
 
-    async def _tell(self, queue: list[Row[Any]], waiting_for: WaitingFor) -> None:
-        for seen in queue:
-            known = (seen.waiting_for, waiting_for) in _KEPT
-            if known or seen.waiting_for == waiting_for.value:
-                continue
-            async with self._database.transaction() as tx:
-                told = await claims.say_waiting(tx, seen, waiting_for, now=self._now())
-            if told:
-                await self._signals.call_changed(seen.tenant_id, seen.call_id)
+    async def _tell(self, waiting_for: WaitingFor) -> None:
+        told = await tell_all(self._with.database, waiting_for, now=self._with.now())
+        # Who watches one of a long queue looks by himself within a second.
+        for tenant_id, call_id in told[:_ROUND]:
+            await self._with.signals.call_changed(tenant_id, call_id)
 
     async def _take(self, seen: Row[Any], trunk_id: str | None) -> bool:
-        async with self._database.transaction() as tx:
+        async with self._with.database.transaction() as tx:
             taken = await claims.claim(
                 tx,
                 seen,
-                room=room_name(self._rules.deployment, seen.attempt_id),
-                owner=self._owner,
-                lease=self._rules.lease,
-                now=self._now(),
+                room=room_name(self._with.rules.deployment, seen.attempt_id),
+                owner=self._with.owner,
+                lease=self._with.rules.lease,
+                now=self._with.now(),
             )
         if taken is None:
             return False
-        await self._signals.call_changed(seen.tenant_id, seen.call_id)
+        await self._with.signals.call_changed(seen.tenant_id, seen.call_id)
         self._joining.open(*taken, trunk_id)
         return True

@@ -58,6 +58,7 @@ class Rules:
     Shape: ``joining_at_once`` bounds the agents that may be on their way into a room together;
     starting many at once makes each slow on a small machine, and late ones are taken for lost.
     ``ready_timeout`` is how long an agent that joined may take to ask for the permit.
+    ``lease`` outlasts the slowest making of a room; a claim that it ends is taken over.
     """
 
     deployment: str
@@ -65,37 +66,31 @@ class Rules:
     cps: float
     join_timeout: timedelta = timedelta(seconds=3)
     joining_at_once: int = 4
-    lease: timedelta = timedelta(seconds=10)
+    lease: timedelta = timedelta(seconds=25)
     ready_timeout: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collaborators:
+    """What the dispatcher and its joining work with; ``owner`` names this process in leases."""
+
+    database: Database
+    rooms: Rooms
+    signals: Signals
+    presence: Presence
+    trunk: Trunk
+    agents: Agents
+    tokens: Tokens
+    rules: Rules
+    owner: str
+    now: Callable[[], datetime]
 
 
 class Joining:
     """Looks after every claim until its agent is there."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        rooms: Rooms,
-        signals: Signals,
-        presence: Presence,
-        trunk: Trunk,
-        agents: Agents,
-        tokens: Tokens,
-        rules: Rules,
-        owner: str,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._rooms = rooms
-        self._signals = signals
-        self._presence = presence
-        self._trunk = trunk
-        self._agents = agents
-        self._tokens = tokens
-        self._rules = rules
-        self._owner = owner
-        self._now = now
+    def __init__(self, given: Collaborators) -> None:
+        self._with = given
         self._opening: set[asyncio.Task[None]] = set()
         self._media_failures = 0
         self._media_rest: datetime | None = None
@@ -104,7 +99,7 @@ class Joining:
         """Give the seconds for which LiveKit is left in peace after it failed."""
         if self._media_rest is None:
             return 0.0
-        return max(0.0, (self._media_rest - self._now()).total_seconds())
+        return max(0.0, (self._media_rest - self._with.now()).total_seconds())
 
     def open(self, mine: Claim, call: Row[Any], trunk_id: str | None) -> None:
         """Make the claim's room, beside whoever asks."""
@@ -140,26 +135,30 @@ class Joining:
         try:
             if mine.fence > 1:
                 # A claim before this one may have left a room with its own dispatch.
-                await self._rooms.delete(mine.room)
-            await self._rooms.create(mine.room, dispatch)
+                async with self._with.database.reading() as connection:
+                    if not await claims.held(connection, mine):
+                        return
+                await self._with.rooms.delete(mine.room)
+            await self._with.rooms.create(mine.room, dispatch)
         except Unavailable:
             self._rest_from_media_server()
             if call.call_type == CallType.VOIP.value:
                 # Its browser was never told of a room, and nobody takes a voip call from the queue.
-                await self._end(mine, EndedReason.MEDIA_SERVER_LOST, "no room could be made")
+                await self._end(
+                    mine,
+                    EndedReason.MEDIA_SERVER_LOST,
+                    "no room could be made",
+                    despite_agent=True,
+                )
             else:
                 await self._return(mine, WaitingFor.MEDIA_SERVER)
             return
         self._media_failures = 0
         self._media_rest = None
-        async with self._database.transaction() as tx:
-            still_mine = await claims.opened(tx, mine, now=self._now())
+        async with self._with.database.transaction() as tx:
+            still_mine = await claims.opened(tx, mine, now=self._with.now())
         if not still_mine:
-            # The name is the attempt's: where somebody claimed it again, the room is theirs.
-            async with self._database.reading() as connection:
-                nobodys = await claims.unclaimed(connection, mine)
-            if nobodys:
-                await self._rooms.delete(mine.room)
+            await self._leave_room(mine)
 
     async def _brief(self, mine: Claim, call: Row[Any], trunk_id: str | None) -> Dispatch | None:
         row: Any = call
@@ -169,8 +168,8 @@ class Joining:
                 attempt_id=mine.attempt_id,
                 fence=mine.fence,
                 trunk_id=trunk_id,
-                agents=self._agents,
-                tokens=self._tokens,
+                agents=self._with.agents,
+                tokens=self._with.tokens,
             )
         except TelephonyError as error:
             # The agents file changed since the call was taken.
@@ -178,16 +177,16 @@ class Joining:
                 mine, EndedReason.AGENT_ERROR, f"the agent cannot be briefed: {error.code}"
             )
             return None
-        return Dispatch(self._rules.agent_name, request.to_metadata())
+        return Dispatch(self._with.rules.agent_name, request.to_metadata())
 
     def _rest_from_media_server(self) -> None:
         self._media_failures += 1
         rest = min(0.25 * 2 ** min(self._media_failures, 8), _LONGEST_BACKOFF)
-        self._media_rest = self._now() + timedelta(seconds=rest * random.uniform(0.5, 1.0))
+        self._media_rest = self._with.now() + timedelta(seconds=rest * random.uniform(0.5, 1.0))
 
     async def look_after(self, *, at_most: float) -> float:
         """Deal with every claim whose time is up; gives the seconds to the next one's."""
-        async with self._database.reading() as connection:
+        async with self._with.database.reading() as connection:
             claimed = await claims.open_attempts(connection, AttemptState.CLAIMED)
         soonest = at_most
         for seen in claimed:
@@ -205,12 +204,12 @@ class Joining:
         if seen.agent_joined_at is not None:
             if seen.call_type == CallType.VOIP.value:
                 return None  # its agent waits for the browser; the reaper bounds that
-            deadline = seen.agent_joined_at + self._rules.ready_timeout
+            deadline = seen.agent_joined_at + self._with.rules.ready_timeout
         elif seen.dispatched_at is None:
             deadline = seen.lease_expires_at or seen.claimed_at
         else:
-            deadline = seen.dispatched_at + self._rules.join_timeout
-        return (deadline - self._now()).total_seconds()
+            deadline = seen.dispatched_at + self._with.rules.join_timeout
+        return (deadline - self._with.now()).total_seconds()
 
     async def _nobody_came(self, seen: Row[Any]) -> None:
         if seen.agent_joined_at is not None:
@@ -221,9 +220,9 @@ class Joining:
             await self._no_agent(seen)
 
     async def _again(self, seen: Row[Any]) -> None:
-        async with self._database.transaction() as tx:
+        async with self._with.database.transaction() as tx:
             taken = await claims.dispatch_again(
-                tx, seen, owner=self._owner, lease=self._rules.lease, now=self._now()
+                tx, seen, owner=self._with.owner, lease=self._with.rules.lease, now=self._with.now()
             )
         if taken is None:
             return
@@ -232,13 +231,13 @@ class Joining:
         trunk_id = None
         try:
             if seen.call_type == CallType.SIP.value:
-                trunk_id = await self._trunk.current()
+                trunk_id = await self._with.trunk.current()
             if seen.dispatched_at is None:
                 self._start(self._open(mine, call, trunk_id))
                 return
             dispatch = await self._brief(mine, call, trunk_id)
             if dispatch is not None:
-                await self._rooms.redispatch(mine.room, dispatch)
+                await self._with.rooms.redispatch(mine.room, dispatch)
         except Unavailable:
             self._rest_from_media_server()
             if seen.call_type == CallType.SIP.value:
@@ -251,8 +250,8 @@ class Joining:
         workers two lost dispatches tell nothing; the call waits again, a bounded number of times.
         """
         mine = Claim.of(seen)
-        async with self._database.reading() as connection:
-            capacity = await measure(connection, self._presence)
+        async with self._with.database.reading() as connection:
+            capacity = await measure(connection, self._with.presence)
             requeued = await claims.times_seen(connection, mine, EventType.CALL_REQUEUED)
         # This very attempt is one of the unassigned.
         busy = capacity.spare < capacity.total or capacity.unassigned > 1
@@ -265,32 +264,53 @@ class Joining:
     async def agent_lost(self, seen: Row[Any]) -> None:
         """Give back an attempt whose agent is gone, or stuck, before it asked for the permit."""
         mine = Claim.of(seen)
-        async with self._database.reading() as connection:
+        async with self._with.database.reading() as connection:
             tried = await claims.times_seen(connection, mine, EventType.CALL_AGENT_JOINED)
         if tried >= _MOST_AGENTS or seen.call_type == CallType.VOIP.value:
-            await self._end(mine, EndedReason.NO_AGENT, "the agents that came were lost")
+            await self._end(
+                mine, EndedReason.NO_AGENT, "the agents that came were lost", despite_agent=True
+            )
             return
-        await self._return(mine, WaitingFor.WORKER)
+        await self._return(mine, WaitingFor.WORKER, despite_agent=True)
 
-    async def _return(self, mine: Claim, waiting_for: WaitingFor) -> None:
-        async with self._database.transaction() as tx:
-            returned = await claims.put_back(tx, mine, waiting_for=waiting_for, now=self._now())
+    async def _return(
+        self, mine: Claim, waiting_for: WaitingFor, *, despite_agent: bool = False
+    ) -> None:
+        async with self._with.database.transaction() as tx:
+            returned = await claims.put_back(
+                tx, mine, waiting_for=waiting_for, now=self._with.now(), despite_agent=despite_agent
+            )
         if returned:
             log.warning(
                 "call back in the queue", attempt_id=mine.attempt_id, waiting_for=waiting_for
             )
             await self._changed(mine)
 
-    async def _end(self, mine: Claim, reason: EndedReason, message: str) -> None:
-        async with self._database.transaction() as tx:
-            ended = await claims.give_up(tx, mine, reason, message, now=self._now())
+    async def _end(
+        self, mine: Claim, reason: EndedReason, message: str, *, despite_agent: bool = False
+    ) -> None:
+        async with self._with.database.transaction() as tx:
+            ended = await claims.give_up(
+                tx, mine, reason, message, now=self._with.now(), despite_agent=despite_agent
+            )
         if ended:
             log.warning("call ended undialled", attempt_id=mine.attempt_id, reason=reason)
             await self._changed(mine)
 
     async def _changed(self, mine: Claim) -> None:
-        await self._signals.call_changed(mine.tenant_id, mine.call_id)
+        await self._with.signals.call_changed(mine.tenant_id, mine.call_id)
+        await self._leave_room(mine)
+
+    async def _leave_room(self, mine: Claim) -> None:
+        """Delete the room of a claim that is over, unless somebody claimed its attempt again.
+
+        The name is the attempt's, so that a newer claim has a room of the same name.
+        """
+        async with self._with.database.reading() as connection:
+            nobodys = await claims.unclaimed(connection, mine)
+        if not nobodys:
+            return
         try:
-            await self._rooms.delete(mine.room)
+            await self._with.rooms.delete(mine.room)
         except Unavailable:
             log.info("room left to the reaper", room=mine.room)

@@ -1,4 +1,7 @@
-"""The one door to an INVITE: it opens once for each attempt, whoever asks, however often.
+"""The one door to the other side: it opens once for each attempt, whoever asks, however often.
+
+For a phone it is the door to an INVITE. A browser comes by itself and nothing is dialled: there the
+permit says which one of two agents owns the room, and the attempt stays claimed.
 
 The grant is committed before it is told. An answer that is lost on its way is a permit spent: the
 second asker is refused, and the reaper finds an attempt that was sent and that nobody dialled.
@@ -14,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.adapters.tables import attempts
 from dialer.calls.record import Fact, lock_call, record
 from dialer.tenants.tokens import AttemptGrant
-from telephony.call import AttemptState, CallStatus
+from telephony.call import AttemptState, CallStatus, CallType
 from telephony.errors import Conflict
 from telephony.events import EventType, Source
 
@@ -34,7 +37,7 @@ async def call_of(tx: AsyncConnection, grant: AttemptGrant) -> str:
 
 
 async def permit(tx: AsyncConnection, grant: AttemptGrant, *, now: datetime) -> str:
-    """Let this asker dial, and nobody after it; gives the call's id.
+    """Let this asker reach out, and nobody after it; gives the call's id.
 
     Errors: Conflict ``permit_refused`` when the permit is given already, when the asker was sent
     out by an earlier dispatch, when a hang-up was asked for or the call is over.
@@ -43,6 +46,17 @@ async def permit(tx: AsyncConnection, grant: AttemptGrant, *, now: datetime) -> 
     call = await lock_call(tx, grant.tenant_id, call_id)
     if call.status != CallStatus.DISPATCHING.value or call.hangup_requested_at is not None:
         raise _refused()
+    dials = call.call_type == CallType.SIP.value
+    if not await _grant(tx, grant, AttemptState.SENT if dials else AttemptState.CLAIMED, now):
+        raise _refused()
+    if dials:
+        await record(tx, _dialing(grant, call_id, now), now=now)
+    return call_id
+
+
+async def _grant(
+    tx: AsyncConnection, grant: AttemptGrant, state: AttemptState, now: datetime
+) -> bool:
     granted = await tx.execute(
         update(attempts)
         .where(
@@ -50,17 +64,20 @@ async def permit(tx: AsyncConnection, grant: AttemptGrant, *, now: datetime) -> 
             attempts.c.id == grant.attempt_id,
             attempts.c.state == AttemptState.CLAIMED.value,
             attempts.c.fence == grant.fence,
+            attempts.c.sent_at.is_(None),
         )
         .values(
-            state=AttemptState.SENT.value,
+            state=state.value,
             sent_at=now,
             # Its own word that it joined may still be on the way.
             agent_joined_at=func.coalesce(attempts.c.agent_joined_at, now),
         )
     )
-    if granted.rowcount != 1:
-        raise _refused()
-    dialing = Fact(
+    return granted.rowcount == 1
+
+
+def _dialing(grant: AttemptGrant, call_id: str, now: datetime) -> Fact:
+    return Fact(
         tenant_id=grant.tenant_id,
         call_id=call_id,
         attempt_id=grant.attempt_id,
@@ -70,8 +87,6 @@ async def permit(tx: AsyncConnection, grant: AttemptGrant, *, now: datetime) -> 
         occurred_at=now,
         data={},
     )
-    await record(tx, dialing, now=now)
-    return call_id
 
 
 def _refused() -> Conflict:

@@ -8,7 +8,7 @@ browser needs a room to join.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.admission.caller_id import caller_id
 from dialer.admission.destinations import destination
 from dialer.admission.limits import room_in_queue
-from dialer.admission.workers import worker_with_room
+from dialer.admission.workers import check_seat, workers_there
 from dialer.calls import claims
 from dialer.calls.briefing import dial_request, room_name
 from dialer.calls.claims import Claim
@@ -151,7 +151,7 @@ async def _place_voip(order: Order, wired: Services) -> Placed:
         if getattr(order.command, name) is not None:
             raise BadRequest("invalid_value", "A voip call rings no number.", field=name)
     wired.agents.resolve(order.command.agent, order.command.variables)
-    await worker_with_room(wired.presence, wired.database)
+    workers = await workers_there(wired.presence)
     now = wired.now()
     call, attempt = _call_row(order, now), _attempt_row(now)
     mine = Claim(
@@ -161,22 +161,28 @@ async def _place_voip(order: Order, wired: Services) -> Placed:
         fence=1,
         room=room_name(wired.settings.deployment, attempt["id"]),
     )
-    body = await _write_voip(order, call, attempt, mine, wired, now)
+    async with wired.database.transaction() as tx:
+        body = await _write_voip(tx, order, call, attempt, mine, now)
+        await check_seat(tx, workers)
     await _open_room(order, call, mine, wired)
     async with wired.database.transaction() as tx:
-        await claims.opened(tx, mine, now=wired.now())
-        if order.key is not None:
+        in_time = await claims.opened(tx, mine, now=wired.now())
+        if in_time and order.key is not None:
             await Keyring(tx, order.tenant_id).answered(order.key, body)
+    if not in_time:
+        # It was hung up, or taken for lost, while LiveKit took its time.
+        await _give_up(order, mine, wired)
+        raise Unavailable("media_server_unavailable", "The room was open too late.", retry_after=1)
     await wired.signals.call_changed(order.tenant_id, call["id"])
     return Placed(body | _way_in(mine.room, wired))
 
 
 async def _write_voip(
+    tx: AsyncConnection,
     order: Order,
     call: dict[str, Any],
     attempt: dict[str, Any],
     mine: Claim,
-    wired: Services,
     now: datetime,
 ) -> dict[str, Any]:
     # A claim like the dispatcher's: should this process die before the room is made, the lease
@@ -188,16 +194,15 @@ async def _write_voip(
         "lease_owner": "place",
         "lease_expires_at": now + LEASE,
     }
-    async with wired.database.transaction() as tx:
-        calls = Calls(tx, order.tenant_id)
-        await calls.insert(call, attempt | claimed)
-        await record(tx, claims.fact(mine, EventType.CALL_QUEUED, "queued", now), now=now)
-        dispatching = claims.fact(
-            mine, EventType.CALL_DISPATCHING, f"dispatching:{mine.fence}", now, dispatch=1
-        )
-        await record(tx, dispatching, now=now)
-        body = call_view(await calls.get(call["id"])).model_dump(mode="json")
-        await _keep(tx, order, call["id"], None, now)
+    calls = Calls(tx, order.tenant_id)
+    await calls.insert(call, attempt | claimed)
+    await record(tx, claims.fact(mine, EventType.CALL_QUEUED, "queued", now), now=now)
+    dispatching = claims.fact(
+        mine, EventType.CALL_DISPATCHING, f"dispatching:{mine.fence}", now, dispatch=1
+    )
+    await record(tx, dispatching, now=now)
+    body = call_view(await calls.get(call["id"])).model_dump(mode="json")
+    await _keep(tx, order, call["id"], None, now)
     return body
 
 
@@ -221,12 +226,15 @@ async def _open_room(order: Order, call: dict[str, Any], mine: Claim, wired: Ser
 async def _give_up(order: Order, mine: Claim, wired: Services) -> None:
     """End the call that got no room; its record stays, its key does not."""
     async with wired.database.transaction() as tx:
+        # The browser is told that there is no call: whoever holds the claim by now, it ends.
+        held = await Calls(tx, order.tenant_id).newest_attempt(mine.call_id)
         await claims.give_up(
             tx,
-            mine,
+            replace(mine, fence=held.fence),
             EndedReason.MEDIA_SERVER_LOST,
             "LiveKit could not be reached to open the room",
             now=wired.now(),
+            despite_agent=True,
         )
         if order.key is not None:
             await Keyring(tx, order.tenant_id).forget(order.key)

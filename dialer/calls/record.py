@@ -98,7 +98,7 @@ async def record(
     before = CallStatus(call.status)
     after = lifecycle.advance(before, fact.type) if moves else before
     if isinstance(data, Ended):
-        data = _completed(data, call)
+        data = _completed(data, call, fact)
     sequence = call.last_sequence + 1
     if not await _store(tx, fact, sequence, data.model_dump(mode="json", exclude_none=True), now):
         return None
@@ -184,13 +184,11 @@ async def _store(
     return (await tx.execute(statement)).one_or_none() is not None
 
 
-def _completed(data: Ended, call: Row[Any]) -> Ended:
+def _completed(data: Ended, call: Row[Any], fact: Fact) -> Ended:
     """Fill in what follows from the reason and from how far the call had come."""
     answered = call.answered_at is not None
-    reason = data.ended_reason
-    if call.hangup_requested_at is not None and _could_be_our_hangup(reason, answered=answered):
-        # The worker sees a leg that goes away; only the dialer knows that it was asked to.
-        reason = EndedReason.API_HANGUP
+    reason = _reason(data.ended_reason, call, fact)
+    if reason is not data.ended_reason:
         data = data.model_copy(update={"ended_by": termination.ENDED_BY[reason]})
     cause = termination.cause(
         reason, sip_status_code=data.sip_status_code, signalled=data.hangup_cause
@@ -208,16 +206,27 @@ def _completed(data: Ended, call: Row[Any]) -> Ended:
     )
 
 
-def _could_be_our_hangup(reason: EndedReason, *, answered: bool) -> bool:
-    if answered:
-        return reason in {EndedReason.CALLEE_HANGUP, EndedReason.LOST}
-    return reason in {
-        EndedReason.CALLEE_HANGUP,
-        EndedReason.RING_TIMEOUT,
-        EndedReason.NO_RESPONSE,
-        EndedReason.LOST,
-        EndedReason.NO_AGENT,
-    }
+#: What a leg that is taken out on request looks like to those who only see it go.
+_LIKE_A_HANGUP = {
+    EndedReason.CALLEE_HANGUP,
+    EndedReason.RING_TIMEOUT,
+    EndedReason.NO_RESPONSE,
+    EndedReason.LOST,
+    EndedReason.NO_AGENT,
+}
+
+
+def _reason(told: EndedReason, call: Row[Any], fact: Fact) -> EndedReason:
+    """Set a witness's word against what only the dialer knows: whether a hang-up was asked for."""
+    asked = call.hangup_requested_at
+    if asked is None:
+        # Somebody else took the leg out, or deleted the room: nobody knows who, or why.
+        alone = told is EndedReason.API_HANGUP and fact.source is Source.WORKER
+        return EndedReason.LOST if alone else told
+    # What ended before the wish was not ended by it.
+    if told in _LIKE_A_HANGUP and fact.occurred_at >= asked:
+        return EndedReason.API_HANGUP
+    return told
 
 
 def _reached(fact: Fact, call: Row[Any], now: datetime) -> datetime:
@@ -252,6 +261,7 @@ _UNCLAIMED = {
     "claimed_at": None,
     "agent_joined_at": None,
     "agent_ready_at": None,
+    "sent_at": None,
 }
 
 

@@ -26,6 +26,7 @@ from dialer.calls.stream import stream
 from dialer.calls.view import call_view, event_view, transcript
 from dialer.metrics import CALLS_PLACED
 from dialer.problems import BadRequest
+from dialer.querying import KNOWN_PARAMETERS_ONLY
 from dialer.tenants.authenticate import TenantId, TenantRoute
 from dialer.wiring import services
 from telephony.call import CallStatus, CallType, Outcome
@@ -71,7 +72,10 @@ async def place_call(
     tenant_id: TenantId,
     idempotency_key: Annotated[
         str | None,
-        Header(alias="Idempotency-Key", description="1 to 255 printable ASCII characters."),
+        Header(
+            alias="Idempotency-Key",
+            description="1 to 255 printable ASCII characters; kept for 7 days.",
+        ),
     ] = None,
 ) -> JSONResponse:
     """Place a call; the answer comes before anybody is rung.
@@ -105,7 +109,7 @@ def _only(request: Request, name: str) -> str | None:
     return values[0] if values else None
 
 
-@router.get("", response_model=CallList, summary="List calls")
+@router.get("", response_model=CallList, summary="List calls", dependencies=[KNOWN_PARAMETERS_ONLY])
 async def list_calls(
     request: Request,
     tenant_id: TenantId,
@@ -147,6 +151,7 @@ async def get_call(call_id: str, request: Request, tenant_id: TenantId) -> CallV
     "/{call_id}/events",
     response_model=EventList,
     summary="List or follow a call's events",
+    dependencies=[KNOWN_PARAMETERS_ONLY],
     responses=_problems(404)
     | {
         200: {

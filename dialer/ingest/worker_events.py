@@ -71,12 +71,13 @@ async def store(tx: AsyncConnection, grant: AttemptGrant, batch: Batch, *, now: 
     Shape: a worker whose dispatch was superseded before anybody dialled has nothing to tell; its
     events are acknowledged and dropped. Errors: NotFound for an attempt that does not exist.
     """
+    # The lock first: a fence that was read before it may move while we wait.
+    await lock_call(tx, grant.tenant_id, (await _attempt(tx, grant)).call_id)
     attempt = await _attempt(tx, grant)
     last = max(event.sequence for event in batch.events)
     if grant.fence != attempt.fence:
         log.info("late agent ignored", attempt_id=grant.attempt_id, events=len(batch.events))
         return Stored(last, attempt.call_id, moved=False, slot=False)
-    await lock_call(tx, grant.tenant_id, attempt.call_id)
     before = await _known(tx, grant, attempt.call_id)
     seen: set[EventType] = set()
     moved = False

@@ -25,7 +25,12 @@ def sync_engine(url: str) -> Engine:
     """Make the engine that migrations run on: no event loop, no pool."""
     parsed = make_url(url)
     driver = _DRIVERS[parsed.drivername.split("+")[0]]
-    engine = create_engine(parsed.set(drivername=driver), poolclass=NullPool)
+    engine = create_engine(
+        parsed.set(drivername=driver),
+        poolclass=NullPool,
+        # As in adapters/database.py: rows hold numbers and spoken words.
+        hide_parameters=True,
+    )
     if driver == "sqlite":
         event.listen(engine, "connect", _no_implicit_transactions)
         event.listen(engine, "begin", _begin)

@@ -15,7 +15,8 @@ from starlette.requests import Request
 
 from dialer.problems import BadRequest
 from dialer.reading import StrictJsonRoute
-from dialer.tenants.keys import tenant_of_key
+from dialer.tenants.keys import find_key
+from dialer.tenants.sessions import check_session
 from dialer.tenants.tokens import SESSION_COOKIE
 from dialer.wiring import services
 from telephony.errors import Unauthorized
@@ -48,11 +49,13 @@ async def _identify(request: Request) -> str:
     key = bearer(request)
     if key is not None:
         async with wired.database.reading() as connection:
-            return await tenant_of_key(connection, key, now=wired.now())
+            return (await find_key(connection, key, now=wired.now())).tenant_id
     cookie = request.cookies.get(SESSION_COOKIE)
     if cookie is None:
         raise Unauthorized("unauthorized", "The credentials are missing or not valid.")
-    tenant_id = wired.tokens.verify_session(cookie)
+    session = wired.tokens.verify_session(cookie)
+    async with wired.database.reading() as connection:
+        tenant_id = await check_session(connection, session, now=wired.now())
     if request.method not in ("GET", "HEAD"):
         require_same_origin(request)
     return tenant_id

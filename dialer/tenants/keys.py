@@ -47,6 +47,14 @@ class KeyRecord:
     revoked_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class FoundKey:
+    """A key that is valid, and whose it is."""
+
+    id: str
+    tenant_id: str
+
+
 def digest(secret: str) -> str:
     """Give the hash under which a key is stored."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
@@ -114,8 +122,8 @@ def _record(row: Row[Any]) -> KeyRecord:
     return KeyRecord(row.id, row.name, row.prefix, row.created_at, row.expires_at, row.revoked_at)
 
 
-async def tenant_of_key(connection: AsyncConnection, secret: str, *, now: datetime) -> str:
-    """Name the tenant that a key belongs to.
+async def find_key(connection: AsyncConnection, secret: str, *, now: datetime) -> FoundKey:
+    """Tell whose key this is.
 
     Errors: Unauthorized, the same and after the same work for a key that is unknown, expired or
     revoked.
@@ -130,4 +138,4 @@ async def tenant_of_key(connection: AsyncConnection, secret: str, *, now: dateti
     expired = row is not None and row.expires_at is not None and row.expires_at <= now
     if row is None or not same or ended or expired:
         raise Unauthorized("unauthorized", "The credentials are missing or not valid.")
-    return str(row.tenant_id)
+    return FoundKey(str(row.id), str(row.tenant_id))

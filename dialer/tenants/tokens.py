@@ -41,10 +41,23 @@ class AttemptGrant:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A sign-in link: ``id`` is spent at its first use (see ``tenants/links.py``)."""
+    """A sign-in link: ``id`` is spent at its first use (see ``tenants/sessions.py``)."""
 
     id: str
     tenant_id: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A page's session: it ends with the key that signed in, None for a link, or when it is spent.
+
+    Shape: what the token says; ``tenants/sessions.py`` tells whether it still holds.
+    """
+
+    id: str
+    tenant_id: str
+    key_id: str | None
     expires_at: datetime
 
 
@@ -78,13 +91,17 @@ class Tokens:
         if self._verify(token, "worker")["sub"] != worker_id:
             raise _refused()
 
-    def mint_session(self, tenant_id: str) -> str:
-        """Make the value of the page's cookie."""
-        return self._mint("console", SESSION_LIFE, sub=tenant_id)
+    def mint_session(self, tenant_id: str, key_id: str | None = None) -> str:
+        """Make the value of the page's cookie, for who signed in with this key, or with a link."""
+        jti = secrets.token_hex(16)
+        return self._mint("console", SESSION_LIFE, sub=tenant_id, jti=jti, key=key_id)
 
-    def verify_session(self, token: str) -> str:
-        """Check the page's cookie and give its tenant's id."""
-        return str(self._verify(token, "console")["sub"])
+    def verify_session(self, token: str) -> Session:
+        """Check the page's cookie; whether it still holds is the database's to say."""
+        claims = self._verify(token, "console")
+        key_id = claims["key"] if isinstance(claims.get("key"), str) else None
+        expires_at = datetime.fromtimestamp(claims["exp"], UTC)
+        return Session(str(claims.get("jti", "")), str(claims["sub"]), key_id, expires_at)
 
     def mint_link(self, tenant_id: str) -> str:
         """Make the token of a sign-in link."""

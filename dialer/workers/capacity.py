@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.adapters.tables import attempts
-from dialer.workers.presence import Capacity, Presence, capacity
+from dialer.workers.presence import Capacity, LiveWorker, Presence, capacity
 from telephony.call import AttemptState
 
 _RUNNING = [
@@ -22,7 +22,11 @@ async def measure(connection: AsyncConnection, presence: Presence) -> Capacity:
 
     Errors: Unavailable when nobody can say which workers there are.
     """
-    workers = await presence.live()
+    return await count(connection, await presence.live())
+
+
+async def count(connection: AsyncConnection, workers: list[LiveWorker]) -> Capacity:
+    """Count what these workers have free, over all tenants."""
     by_worker = (
         select(attempts.c.worker_id, func.count())
         .where(attempts.c.state.in_(_RUNNING), attempts.c.worker_id.is_not(None))

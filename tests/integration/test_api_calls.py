@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from dialer.adapters.tables import attempts, calls, events, idempotency_keys
+from dialer.calls.forget import KEY_LIFE, Forgetting
 from telephony.dial_request import DialRequest
 from telephony.events import EventType
 from tests.kit.api import OWN_NUMBERS, Api, serving
@@ -219,6 +221,23 @@ async def test_tokens_are_not_kept_in_the_database(api: Api) -> None:
     assert "participant_token" not in body
 
 
+async def test_idempotency_keys_are_forgotten_after_seven_days_and_not_before(api: Api) -> None:
+    async with api.client() as client:
+        first = await placed(client, key="old")
+        await placed(client, key="young")
+        almost = datetime.now(UTC) - KEY_LIFE + timedelta(minutes=1)
+        for key, created_at in (("old", almost - timedelta(minutes=2)), ("young", almost)):
+            async with api.services.database.transaction() as tx:
+                mine = update(idempotency_keys).where(idempotency_keys.c.key == key)
+                await tx.execute(mine.values(created_at=created_at))
+        pause = await Forgetting(api.services.database, now=api.services.now).step()
+        async with api.services.database.reading() as connection:
+            left = (await connection.execute(select(idempotency_keys.c.key))).scalars().all()
+        assert (list(left), KEY_LIFE) == (["young"], timedelta(days=7))
+        assert pause > 0
+        assert (await placed(client, key="old"))["id"] != first["id"]
+
+
 async def test_voip_without_a_worker_is_503_and_leaves_nothing(api: Api) -> None:
     async with api.client() as client:
         answer = await client.post("/calls", json=VOIP)
@@ -233,6 +252,38 @@ async def test_voip_with_every_worker_full_is_503(api: Api) -> None:
         await placed(client, VOIP)
         answer = await client.post("/calls", json=VOIP)
     assert (answer.status_code, answer.json()["code"]) == (503, "no_worker")
+
+
+async def test_of_many_browsers_at_once_each_free_seat_takes_one(api: Api) -> None:
+    await api.worker(capacity=2)
+    async with api.client() as client:
+        answers = await asyncio.gather(*(client.post("/calls", json=VOIP) for _ in range(8)))
+        listed = (await client.get("/calls")).json()["calls"]
+    assert sorted(answer.status_code for answer in answers) == [202] * 2 + [503] * 6
+    assert {a.json()["code"] for a in answers if a.status_code == 503} == {"no_worker"}
+    assert len(listed) == 2 and len(api.rooms.rooms) == 2
+
+
+async def test_a_room_that_is_open_too_late_is_503_and_leaves_nothing_running(api: Api) -> None:
+    await api.worker()
+    api.rooms.creating.clear()
+    async with api.client() as client:
+        asked = asyncio.create_task(
+            client.post("/calls", json=VOIP, headers={"Idempotency-Key": "late"})
+        )
+
+        async def written() -> dict[str, Any] | None:
+            return next(iter((await client.get("/calls")).json()["calls"]), None)
+
+        call = await until(written)
+        await client.post(call["links"]["hangup"])
+        api.rooms.creating.set()
+        answer = await asked
+        assert (answer.status_code, answer.json()["code"]) == (503, "media_server_unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+        assert api.rooms.rooms == {}
+        again = await client.post("/calls", json=VOIP, headers={"Idempotency-Key": "late"})
+        assert again.status_code == 202 and again.json()["id"] != call["id"]
 
 
 async def test_voip_with_livekit_down_is_503_ends_as_failed_and_can_be_sent_again(

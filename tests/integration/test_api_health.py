@@ -35,7 +35,10 @@ async def test_not_ready_names_what_is_missing(database_url: str) -> None:
         api.rooms.down = True
         answer = await client.get("/readyz")
         assert answer.status_code == 503
-        assert set(answer.json()["missing"]) == {"livekit", "trunk", "worker"}
+        missing = answer.json()["missing"]
+        assert set(missing) == {"livekit", "trunk", "worker"}
+        for said in ("SIP_TRUNK_ADDRESS", "like example.pstn.twilio.com", "SIP_CALLER_IDS"):
+            assert said in missing["trunk"]
         await api.worker(draining=True)
         assert "worker" in (await client.get("/readyz")).json()["missing"]
 

@@ -9,7 +9,9 @@ from collections.abc import AsyncGenerator
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import event
 
+from dialer.calls import waiting
 from telephony.errors import Conflict
 from telephony.events import EventType
 from tests.kit.switchboard import Switchboard, switchboard
@@ -47,6 +49,42 @@ async def test_a_burst_of_twenty_calls_is_dialled_to_the_last(board: Switchboard
     for call_id in placed:
         assert (await board.events(call_id)).count("call.dialing") == 1
     assert most <= 5
+
+
+async def test_every_call_of_a_long_queue_says_what_it_waits_for_in_a_few_statements(
+    board: Switchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "BATCH", 20)
+    placed = [await board.place(tenant=f"t{n % 3}") for n in range(62)]
+    statements: list[str] = []
+    for engine in {board.database._reader, board.database._writer}:  # pyright: ignore[reportPrivateUsage]
+        event.listen(
+            engine.sync_engine,
+            "before_cursor_execute",
+            lambda _c, _cur, statement, *_: statements.append(statement),  # pyright: ignore
+        )
+    await board.dispatch()
+    first, statements[:] = len(statements), []
+    await board.dispatch()
+    second = len(statements)
+
+    assert first < 30 and second < 10
+    for call_id in (placed[0], placed[51], placed[-1]):
+        assert (await board.call(call_id)).waiting_for == "worker"
+        assert await board.events(call_id) == ["call.queued", "call.waiting"]
+        assert (await board.call(call_id)).last_sequence == 2
+    await board.report_hang_up(placed[-1])
+    assert (await board.events(placed[-1]))[-1] == "call.hangup_requested"
+
+
+async def test_dispatchers_that_tell_the_queue_at_once_tell_each_call_once(
+    board: Switchboard,
+) -> None:
+    placed = [await board.place() for _ in range(12)]
+    await asyncio.gather(*(board.another_dispatcher(f"d{n}").step() for n in range(4)))
+    await board.dispatch()
+    for call_id in placed:
+        assert await board.events(call_id) == ["call.queued", "call.waiting"]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

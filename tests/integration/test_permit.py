@@ -7,10 +7,15 @@ from collections.abc import AsyncGenerator
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
+from dialer.adapters.tables import calls
+from dialer.calls import claims
+from telephony.call import CallType, WaitingFor
 from telephony.errors import Conflict
 from telephony.events import EventType
 from tests.kit.switchboard import Switchboard, switchboard
+from tests.kit.until import until
 
 
 @pytest_asyncio.fixture
@@ -20,10 +25,13 @@ async def board(database_url: str) -> AsyncGenerator[Switchboard]:
         yield made
 
 
-async def _claimed(board: Switchboard) -> str:
+async def _claimed(board: Switchboard, call_type: CallType = CallType.SIP) -> str:
     await board.worker(capacity=50)
     call_id = await board.place()
     await board.dispatch()
+    async with board.database.transaction() as tx:
+        browsers = calls.update().where(calls.c.id == call_id)
+        await tx.execute(browsers.values(call_type=call_type.value))
     return call_id
 
 
@@ -44,6 +52,41 @@ async def test_of_many_that_ask_at_once_one_may_dial(board: Switchboard, askers:
     assert (await board.attempt(call_id)).state == "sent"
 
 
+async def test_of_many_agents_in_a_browsers_room_one_may_own_it(board: Switchboard) -> None:
+    call_id = await _claimed(board, CallType.VOIP)
+    granted = await board.grant(call_id)
+
+    answers = await asyncio.gather(
+        *(board.ask_permit(granted) for _ in range(8)), return_exceptions=True
+    )
+
+    assert answers.count(call_id) == 1
+    assert sum(isinstance(answer, Conflict) for answer in answers) == 7
+    call, attempt = await board.call(call_id), await board.attempt(call_id)
+    assert (call.status, attempt.state) == ("dispatching", "claimed")
+    assert attempt.sent_at is not None and call.dialing_at is None
+    assert "call.dialing" not in await board.events(call_id)
+
+
+async def test_a_browsers_call_with_its_permit_given_is_not_dispatched_again(
+    board: Switchboard,
+) -> None:
+    call_id = await _claimed(board, CallType.VOIP)
+    granted = await board.grant(call_id)
+    await board.ask_permit(granted)
+    for _ in range(3):
+        board.clock.forward(5)
+        await board.worker(capacity=50)
+        await board.dispatch()
+    assert (await board.attempt(call_id)).fence == granted.fence
+    assert board.rooms.redispatched == []
+
+    await board.report(granted, (EventType.CALL_ANSWERED, {}))
+    assert (await board.call(call_id)).status == "in_progress"
+    with pytest.raises(Conflict):
+        await board.ask_permit(granted)
+
+
 async def test_the_permit_is_refused_to_an_agent_of_an_earlier_dispatch(
     board: Switchboard,
 ) -> None:
@@ -55,6 +98,39 @@ async def test_the_permit_is_refused_to_an_agent_of_an_earlier_dispatch(
     with pytest.raises(Conflict):
         await board.ask_permit(early)
     await board.ask_permit(await board.grant(call_id))
+
+
+async def test_an_agent_whose_dispatch_is_superseded_while_it_reports_moves_nothing(
+    board: Switchboard,
+) -> None:
+    call_id = await _claimed(board)
+    early, seen = await board.grant(call_id), await board.attempt(call_id)
+    claim = claims.Claim(seen.tenant_id, call_id, seen.id, seen.fence, seen.room)
+    joined = (EventType.CALL_AGENT_JOINED, {"worker_id": "w1"})
+    async with board.database.transaction() as tx:
+        await claims.put_back(tx, claim, waiting_for=WaitingFor.WORKER, now=board.clock())
+        reporting = asyncio.create_task(board.report(early, joined))
+        await _until_it_waits(board)
+    stored = await reporting
+
+    assert not stored.moved
+    assert "call.agent_joined" not in await board.events(call_id)
+
+
+async def _until_it_waits(board: Switchboard) -> None:
+    if board.database.is_sqlite:
+        await asyncio.sleep(0)  # it waits for the one writer
+        return
+
+    async def waits() -> bool:
+        async with board.database.reading() as connection:
+            query = text(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            return bool((await connection.execute(query)).scalar_one())
+
+    await until(waits)
 
 
 async def test_permits_and_dispatches_again_that_race_never_let_two_agents_dial(

@@ -147,6 +147,66 @@ async def test_an_end_that_was_caused_otherwise_stays_so_despite_a_hang_up(
     assert await board.ended(call_id) == ("completed", "max_duration", "platform")
 
 
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_hang_up_that_nobody_asked_for_is_no_hang_up_of_ours(
+    board: Switchboard, answered: bool
+) -> None:
+    call_id = await _dialled(board, answered=answered)
+    await _tell(
+        board, call_id, EventType.CALL_ENDED, "e", ended_reason="api_hangup", ended_by="api"
+    )
+    assert await board.ended(call_id) == ("failed", "lost", "platform")
+
+
+@pytest.mark.parametrize(
+    ("reason", "answered"),
+    [
+        ("ring_timeout", False),
+        ("no_response", False),
+        ("lost", False),
+        ("lost", True),
+        ("callee_hangup", False),
+        ("callee_hangup", True),
+        ("ring_timeout", True),
+    ],
+)
+async def test_what_a_worker_makes_of_our_hang_up_is_recorded_as_our_hang_up(
+    board: Switchboard, reason: str, answered: bool
+) -> None:
+    call_id = await _dialled(board, answered=answered)
+    await board.report_hang_up(call_id)
+    board.clock.forward(1)
+    await _tell(board, call_id, EventType.CALL_ENDED, "e", ended_reason=reason, ended_by="platform")
+    outcome = "completed" if answered else "canceled"
+    assert await board.ended(call_id) == (outcome, "api_hangup", "api")
+
+
+async def test_a_callee_who_hung_up_before_we_asked_did_hang_up(board: Switchboard) -> None:
+    call_id, _ = await board.talking()
+    board.clock.forward(5)
+    await board.report_hang_up(call_id)
+    await _tell(
+        board,
+        call_id,
+        EventType.CALL_ENDED,
+        "e",
+        seconds=-1,
+        ended_reason="callee_hangup",
+        ended_by="callee",
+    )
+    assert await board.ended(call_id) == ("completed", "callee_hangup", "callee")
+
+
+async def _dialled(board: Switchboard, *, answered: bool) -> str:
+    if answered:
+        return (await board.talking())[0]
+    await board.worker()
+    call_id = await board.place()
+    await board.dispatch()
+    await board.dials(call_id)
+    return call_id
+
+
 async def test_bad_data_is_refused_whole(board: Switchboard) -> None:
     call_id, _ = await board.talking()
     before = await board.events(call_id)

@@ -15,7 +15,7 @@ from dialer.adapters.tables import attempts, calls, events, metadata, tenants
 from dialer.admission import agents
 from dialer.admission.agents import Agents
 from dialer.calls.dispatch import Dispatcher
-from dialer.calls.joining import Rules
+from dialer.calls.joining import Collaborators, Rules
 from dialer.calls.pacing import RollingPacer
 from dialer.calls.permit import permit
 from dialer.calls.reap import Reaper
@@ -81,19 +81,20 @@ class Switchboard:
 
     def another_dispatcher(self, owner: str) -> Dispatcher:
         """Make a dispatcher, as a second process would have one."""
-        return Dispatcher(
+        given = Collaborators(
             database=self.database,
             rooms=self.rooms,
             signals=self.signals,
             presence=self.presence,
             trunk=self.trunk,
-            pacer=RollingPacer(clock=lambda: self.clock().timestamp()),
             agents=self.agents,
             tokens=self.tokens,
             rules=self.rules,
             owner=owner,
             now=self.clock,
         )
+        pacer = RollingPacer(clock=lambda: self.clock().timestamp())
+        return Dispatcher(given, pacer=pacer)
 
     def another_reaper(self) -> Reaper:
         """Make a reaper that has seen nothing yet."""

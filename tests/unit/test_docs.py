@@ -11,7 +11,7 @@ import pytest
 
 from agent.settings import Settings as WorkerSettings
 from dialer import metrics
-from dialer.problems import PROBLEMS
+from dialer.problem_table import PROBLEMS
 from dialer.settings import ClientSettings, Settings
 from docs import generate
 from telephony.events import EventType

@@ -16,18 +16,10 @@ depends_on = None
 def upgrade() -> None:
     """Apply."""
     op.create_table(
-        "leases",
-        sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("owner", sa.String(length=128), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("fence", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
-    )
-    op.create_table(
-        "spent_links",
+        "spent_tokens",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_spent_links")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_spent_tokens")),
     )
     op.create_table(
         "tenants",
@@ -198,5 +190,4 @@ def downgrade() -> None:
     op.drop_table("calls")
     op.drop_table("api_keys")
     op.drop_table("tenants")
-    op.drop_table("spent_links")
-    op.drop_table("leases")
+    op.drop_table("spent_tokens")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 import threading
 import time
 import wave
@@ -135,3 +136,12 @@ async def test_the_last_write_waits_for_a_flush_that_is_under_way(
     await asyncio.to_thread(under_way.wait)
     await recorder.finish()
     assert order == ["in", "out"] * (len(order) // 2)
+
+
+async def test_a_recording_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "recordings" / "call.wav"
+    recorder = Recorder(path)
+    recorder.start()
+    await recorder.finish()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700

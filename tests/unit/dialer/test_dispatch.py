@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from dialer.calls import claims
+from dialer.calls import claims, joining
 from dialer.calls.rooms import ParticipantKind
 from telephony.call import EndedReason
 from telephony.errors import Conflict
@@ -314,6 +315,55 @@ class TestNoAgentComes:
             await board.dispatch()
         assert await board.ended(call_id) == ("failed", "no_agent", "platform")
 
+    async def test_among_busy_workers_it_waits_again_and_not_for_ever(
+        self, board: Switchboard
+    ) -> None:
+        call_id = await board.place()
+        for _ in range(40):
+            # Busy, and with room: whether a dispatch was dropped or refused nobody can tell.
+            await board.worker(live_calls=2)
+            await board.dispatch()
+            board.clock.forward(3.1)
+            if await board.ended(call_id):
+                break
+        assert await board.ended(call_id) == ("failed", "no_agent", "platform")
+        assert (await board.events(call_id)).count("call.requeued") == 5
+
+    @pytest.mark.parametrize("requeues", [0, 5], ids=["would wait again", "would end"])
+    async def test_an_agent_that_joins_while_the_call_is_judged_keeps_it(
+        self, board: Switchboard, monkeypatch: pytest.MonkeyPatch, requeues: int
+    ) -> None:
+        monkeypatch.setattr(joining, "_MOST_REQUEUES", 5 - requeues)
+        await board.worker(live_calls=2)
+        call_id = await board.place()
+        await board.dispatch()
+        board.clock.forward(3.1)
+        await board.worker(live_calls=2)
+        await board.dispatch()
+        board.clock.forward(3.1)
+        judged = joining.measure
+
+        async def meanwhile(*given: Any) -> Any:
+            found = await judged(*given)
+            await board.agent_joins(call_id)
+            return found
+
+        monkeypatch.setattr(joining, "measure", meanwhile)
+        await board.dispatcher.step()
+
+        call, attempt = await board.call(call_id), await board.attempt(call_id)
+        assert (call.status, attempt.state) == ("dispatching", "claimed")
+        assert attempt.room in board.rooms.rooms
+        await board.ask_permit(await board.grant(call_id))
+        assert (await board.call(call_id)).status == "dialing"
+
+
+async def _die_suddenly() -> None:
+    """Let the process be gone before its rooms are made."""
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    await asyncio.sleep(0)
+
 
 class TestSeveralDispatchers:
     """Loops in more than one process."""
@@ -325,16 +375,13 @@ class TestSeveralDispatchers:
         call_id = await board.place()
         board.rooms.creating.clear()
         await board.dispatcher.step()
-        # Its room is never made: the process is gone.
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-        await asyncio.sleep(0)
+        await _die_suddenly()
         board.rooms.creating.set()
 
         second = board.another_dispatcher("d2")
         await second.step()
         assert board.rooms.rooms == {}, "the lease still stands"
-        board.clock.forward(11)
+        board.clock.forward(26)
         await board.worker()
         await second.step()
         await second.settled()
@@ -354,6 +401,59 @@ class TestSeveralDispatchers:
         await board.worker()
         await board.dispatch()
         assert "agent-late" not in board.rooms.rooms[room].members
+
+    async def test_a_claim_that_was_overtaken_leaves_the_others_room_alone(
+        self, board: Switchboard
+    ) -> None:
+        await board.worker()
+        call_id = await board.place()
+        board.rooms.creating.clear()
+        await board.dispatcher.step()
+        board.clock.forward(26)
+        await board.worker()
+        second = board.another_dispatcher("d2")
+        await second.step()
+        board.rooms.creating.set()
+        await second.settled()
+        await board.dispatcher.settled()
+
+        attempt = await board.attempt(call_id)
+        assert attempt.lease_owner == "d2" and attempt.room in board.rooms.rooms
+        await board.dials(call_id)
+
+    async def test_a_dispatcher_that_slept_through_its_lease_deletes_no_room_of_anothers(
+        self, board: Switchboard, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await board.worker()
+        call_id = await board.place()
+        board.rooms.creating.clear()
+        await board.dispatcher.step()
+        await _die_suddenly()
+        board.rooms.creating.set()
+        slow, quick, held = (
+            board.another_dispatcher("d2"),
+            board.another_dispatcher("d3"),
+            claims.held,
+        )
+
+        async def overtake(*given: Any) -> bool:
+            monkeypatch.setattr(claims, "held", held)
+            board.clock.forward(26)
+            await board.worker()
+            await quick.step()
+            await quick.settled()
+            await board.agent_joins(call_id)
+            return await held(*given)
+
+        monkeypatch.setattr(claims, "held", overtake)
+        board.clock.forward(26)
+        await board.worker()
+        await slow.step()
+        await slow.settled()
+
+        attempt = await board.attempt(call_id)
+        assert attempt.lease_owner == "d3"
+        assert "agent-w1" in board.rooms.rooms[attempt.room].members
 
 
 async def test_the_loop_survives_failing_rounds_and_stops_when_told(board: Switchboard) -> None:

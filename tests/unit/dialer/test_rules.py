@@ -17,6 +17,8 @@ LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 #: Who may write a query over all tenants: the loops, whoever is asked by a token or a scrape.
 PLATFORM = {
     "dialer/calls/claims.py",
+    "dialer/calls/waiting.py",
+    "dialer/calls/forget.py",
     "dialer/calls/permit.py",
     "dialer/calls/reap.py",
     "dialer/calls/record.py",
@@ -31,7 +33,7 @@ BOUND = {
     "dialer/calls/store.py",
     "dialer/calls/idempotency.py",
     "dialer/tenants/keys.py",
-    "dialer/tenants/links.py",
+    "dialer/tenants/sessions.py",
 }
 
 

@@ -1,0 +1,50 @@
+"""Forget what was kept for a time only: idempotency keys, after their documented life."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import delete, select, tuple_
+
+from dialer.adapters.database import Database
+from dialer.adapters.tables import idempotency_keys
+from dialer.calls.looping import keep_going
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+#: How long the same Idempotency-Key gives the first answer again.
+KEY_LIFE = timedelta(days=7)
+#: Units: seconds.
+_EVERY = 3600.0
+_BATCH = 500
+
+
+class Forgetting:
+    """The loop that forgets."""
+
+    def __init__(self, database: Database, *, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    async def run(self) -> None:
+        """Forget until cancelled."""
+        await keep_going("forget", self.step)
+
+    async def step(self) -> float:
+        """Forget one batch; gives the seconds to the next one."""
+        keys = idempotency_keys
+        old = (
+            select(keys.c.tenant_id, keys.c.key)
+            .where(keys.c.created_at < self._now() - KEY_LIFE)
+            .limit(_BATCH)
+        )
+        async with self._database.reading() as connection:
+            found = [(row.tenant_id, row.key) for row in (await connection.execute(old)).all()]
+        if not found:
+            return _EVERY
+        async with self._database.transaction() as tx:
+            await tx.execute(delete(keys).where(tuple_(keys.c.tenant_id, keys.c.key).in_(found)))
+        log.info("idempotency keys forgotten", count=len(found))
+        return 0.0 if len(found) == _BATCH else _EVERY
