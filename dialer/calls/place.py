@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.admission.caller_id import caller_id
-from dialer.admission.destinations import destination
+from dialer.admission.destinations import allowed_country, destination
 from dialer.admission.limits import room_in_queue
 from dialer.admission.workers import worker_with_room
 from dialer.calls import claims
@@ -129,6 +129,7 @@ def _way_in(room: str, wired: Services) -> dict[str, Any]:
 async def _place_sip(order: Order, wired: Services) -> Placed:
     callee = destination(order.command.phone_number)
     caller = caller_id(order.command.caller_id, wired.settings.sip_caller_ids, callee=callee)
+    allowed_country(callee, wired.settings.countries)
     wired.agents.resolve(order.command.agent, order.command.variables)
     now = wired.now()
     call = _call_row(order, now) | {"phone_number": str(callee), "caller_id": str(caller)}

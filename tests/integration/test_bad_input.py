@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from dialer.adapters.tables import calls
 from tests.kit.api import OWN_NUMBERS, Api
+from tests.kit.api import api as open_api
 
 pytestmark = pytest.mark.asyncio
 
@@ -65,7 +66,33 @@ BODIES: list[tuple[str, dict[str, Any], int, str, str | None]] = [
     ("14 999", number("999"), 403, "emergency_blocked", "phone_number"),
     ("14 988", number("988"), 403, "emergency_blocked", "phone_number"),
     ("14 110", number("110"), 403, "emergency_blocked", "phone_number"),
+    ("14 000", number("000"), 403, "emergency_blocked", "phone_number"),
+    ("14 113", number("113"), 403, "emergency_blocked", "phone_number"),
     ("14 +1911", number("+1911"), 403, "emergency_blocked", "phone_number"),
+    ("14 +1 911", number("+1 911"), 403, "emergency_blocked", "phone_number"),
+    ("14 +44999", number("+44999"), 403, "emergency_blocked", "phone_number"),
+    ("14 Arabic-Indic", number("\u0669\u0661\u0661"), 403, "emergency_blocked", "phone_number"),
+    ("15 900", number("+19005550100"), 403, "premium_blocked", "phone_number"),
+    ("15 976", number("+12129765555"), 403, "premium_blocked", "phone_number"),
+    ("15 976 area", number("+19765550100"), 403, "premium_blocked", "phone_number"),
+    ("15 +44 9", number("+44 9012 345678"), 403, "premium_blocked", "phone_number"),
+    ("15 +44 70", number("+447012345678"), 403, "premium_blocked", "phone_number"),
+    ("15 German", number("+499001234567"), 403, "premium_blocked", "phone_number"),
+    ("15 +979", number("+979123456789"), 403, "premium_blocked", "phone_number"),
+    ("15 +808", number("+80812345678"), 403, "premium_blocked", "phone_number"),
+    ("16 +870", number("+870773111632"), 403, "high_risk_destination", "phone_number"),
+    ("16 +881", number("+881612345678"), 403, "high_risk_destination", "phone_number"),
+    ("16 +882", number("+88213123456"), 403, "high_risk_destination", "phone_number"),
+    ("16 +883", number("+883510012345"), 403, "high_risk_destination", "phone_number"),
+    ("16 +888", number("+888123456789"), 403, "high_risk_destination", "phone_number"),
+    ("16 +800", number("+80012345678"), 403, "high_risk_destination", "phone_number"),
+    ("17 Jamaica", number("+18765550100"), 403, "country_not_allowed", "phone_number"),
+    ("17 Grenada", number("+14732691234"), 403, "country_not_allowed", "phone_number"),
+    ("17 Virgin Is.", number("+12842291234"), 403, "country_not_allowed", "phone_number"),
+    ("17 Puerto Rico", number("+17875550100"), 403, "country_not_allowed", "phone_number"),
+    ("17 Canada", number("+16135550100"), 403, "country_not_allowed", "phone_number"),
+    ("18 Britain", number("+442079460018"), 403, "country_not_allowed", "phone_number"),
+    ("18 Cuba", number("+5371234567"), 403, "country_not_allowed", "phone_number"),
     ("19 not ours", good(caller_id="+14155550177"), 403, "caller_id_not_owned", "caller_id"),
     ("21 itself", good(phone_number=OWN_NUMBERS[0]), 422, "self_call", "phone_number"),
     ("22 anonymous", good(caller_id="anonymous"), 422, "caller_id_invalid", "caller_id"),
@@ -142,6 +169,27 @@ async def test_a_number_written_for_people_is_stored_in_e164(
         answer = await client.post("/calls", json=number(raw))
     assert answer.status_code == 202
     assert answer.json()["phone_number"] == stored
+
+
+@pytest.mark.parametrize(
+    ("raw", "country"), [("+18765550100", "JM"), ("+442079460018", "GB")], ids=["17", "18"]
+)
+async def test_a_country_that_is_not_allowed_is_named_with_the_setting(
+    api: Api, raw: str, country: str
+) -> None:
+    async with api.client() as client:
+        said = (await client.post("/calls", json=number(raw))).json()["detail"]
+    assert f"Calls to {country} " in said
+    assert "ALLOWED_COUNTRIES is US" in said
+
+
+@pytest.mark.parametrize("raw", ["+18765550100", "+442079460018", "+18005550100"])
+async def test_a_country_that_is_allowed_is_called(database_url: str, raw: str) -> None:
+    async with open_api(database_url, allowed_countries="JM,GB") as api, api.client() as client:
+        assert (await client.post("/calls", json=number(raw))).status_code == 202
+        refused = await client.post("/calls", json=good())
+    check(refused, 403, "country_not_allowed")
+    assert "ALLOWED_COUNTRIES is GB,JM" in refused.json()["detail"]
 
 
 LIMIT = "10 to 14400"
