@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from functools import cached_property
 from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -181,7 +182,7 @@ class Settings(TokenSettings):
     @field_validator("livekit_url", "livekit_public_url")
     @classmethod
     def _websocket(cls, url: str) -> str:
-        return url and _begins(url, "ws://", "wss://", "http://", "https://").rstrip("/")
+        return url and _server(_begins(url, "ws://", "wss://", "http://", "https://"))
 
     @field_validator("sip_trunk_address")
     @classmethod
@@ -264,6 +265,13 @@ def _begins(url: str, *schemes: str) -> str:
     if not url.startswith(schemes):
         raise ValueError(f"must begin with {' or '.join(schemes)}")
     return url
+
+
+def _server(url: str) -> str:
+    parts = urlsplit(url)
+    if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must be a host and an optional port, without a path behind it")
+    return url.rstrip("/")
 
 
 def _e164(part: str) -> str:

@@ -45,6 +45,7 @@ BODIES: list[tuple[str, dict[str, Any], int, str, str | None]] = [
     ("4 without plus", number("4155550100"), 422, "not_e164", "phone_number"),
     ("6 short", number("+1415555010"), 422, "invalid_number", "phone_number"),
     ("6 sixteen digits", number("+1415555010012345"), 422, "invalid_number", "phone_number"),
+    ("4 with trunk prefix", number("1-415-555-0100"), 422, "not_e164", "phone_number"),
     ("7 zero after plus", number("+0155550100"), 422, "not_e164", "phone_number"),
     ("7 00 prefix", number("00442079460000"), 422, "not_e164", "phone_number"),
     ("7 011 prefix", number("011442079460000"), 422, "not_e164", "phone_number"),
@@ -56,6 +57,14 @@ BODIES: list[tuple[str, dict[str, Any], int, str, str | None]] = [
     ("11 x9", number("+14155550100x9"), 422, "use_dtmf_field", "phone_number"),
     ("11 commas", number("+14155550100,,9#"), 422, "use_dtmf_field", "phone_number"),
     ("12 sip:", number("sip:bob@evil.example"), 422, "sip_uri_not_allowed", "phone_number"),
+    (
+        "12 sips:",
+        number("sips:+14155550100@evil.example"),
+        422,
+        "sip_uri_not_allowed",
+        "phone_number",
+    ),
+    ("12 tel:", number("tel:+14155550100"), 422, "sip_uri_not_allowed", "phone_number"),
     ("12 user@host", number("bob@host"), 422, "sip_uri_not_allowed", "phone_number"),
     ("13 CRLF", number("+1415\r\nX-Evil: 1"), 422, "invalid_characters", "phone_number"),
     ("13 %0d%0a", number("+1415555%0d%0a0100"), 422, "invalid_characters", "phone_number"),
@@ -300,6 +309,15 @@ async def test_40_a_gzip_bomb_is_not_unpacked(api: Api) -> None:
             headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
         )
     check(answer, 413, "body_too_large")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, identity"])
+async def test_40_no_coding_is_unpacked(api: Api, coding: str) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    async with api.client() as client:
+        answer = await client.post("/calls", content=json.dumps(good()), headers=headers)
+    check(answer, 413, "body_too_large")
+    await nothing_was_written(api)
 
 
 @pytest.mark.parametrize(
