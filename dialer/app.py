@@ -33,6 +33,7 @@ from dialer.adapters.redis_pacing import RedisPacer
 from dialer.adapters.redis_presence import RedisPresence
 from dialer.adapters.redis_signals import RedisSignals
 from dialer.admission import agents
+from dialer.admission.limits import QueueLimit
 from dialer.calls import routes as calls_routes
 from dialer.calls.dispatch import Dispatcher
 from dialer.calls.forget import Forgetting
@@ -108,6 +109,7 @@ def build(settings: Settings) -> Dialer:
         presence=RedisPresence(redis, deployment=settings.deployment, now=_now),
         tokens=Tokens(settings.token_secret.get_secret_value(), now=_now),
         agents=agents.load(Path(settings.agents_file)),
+        queue_limit=QueueLimit(settings.max_queued_calls),
         webhooks=LiveKitWebhooks(api_key=key, api_secret=secret),
         ping_redis=ping_redis,
         now=_now,

@@ -202,7 +202,7 @@ def _trunk(settings: Settings) -> Finding:
         "trunk",
         Verdict.GOOD,
         f"{address} by {settings.sip_trunk_transport}, {numbers} caller IDs, "
-        f"{settings.sip_trunk_cps:g} calls a second",
+        f"{settings.sip_trunk_cps:g} calls a second, to {', '.join(sorted(settings.countries))}",
     )
 
 

@@ -42,6 +42,22 @@ PROBLEMS: dict[str, Problem] = {
         "Emergency and crisis numbers are never dialled",
         "Nothing to do: a machine must not call these.",
     ),
+    "premium_blocked": Problem(
+        403,
+        "This number charges whoever calls it",
+        "Nothing to do: premium, shared-cost and personal numbers are never dialled.",
+    ),
+    "high_risk_destination": Problem(
+        403,
+        "Satellite and international networks are never dialled",
+        "Nothing to do: codes that belong to no country cost too much to be called by mistake.",
+    ),
+    "country_not_allowed": Problem(
+        403,
+        "Calls to this country are not allowed",
+        "Whoever runs the gateway adds it to ALLOWED_COUNTRIES, which defaults to the countries of "
+        "SIP_CALLER_IDS. +1 is many countries: Canada and each of the Caribbean are their own.",
+    ),
     "cross_site": Problem(
         403,
         "The request comes from another site",

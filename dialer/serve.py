@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dialer import logs, migrations
 from dialer.adapters.database import async_url
-from dialer.adapters.sqlite_owner import SecondDialer, SqliteOwner
+from dialer.adapters.sqlite_owner import SecondDialer, SharedDisk, SqliteOwner
 from dialer.admission.agents import AgentsFileError
 from dialer.app import build, create_app, running
 from dialer.settings import Settings
@@ -73,7 +73,7 @@ def _prepare(settings: Settings) -> SqliteOwner:
     owner = SqliteOwner(async_url(settings.database_url))
     try:
         owner.acquire()
-    except SecondDialer as error:
+    except (SecondDialer, SharedDisk) as error:
         _leave(str(error))
     _check_tables(settings)
     return owner

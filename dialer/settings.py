@@ -7,13 +7,15 @@ environment wins. Everything wrong is told at once, with a hint at the expected 
 from __future__ import annotations
 
 import sys
+from functools import cached_property
 from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from telephony.errors import TelephonyError
-from telephony.numbers import E164
+from telephony.numbers import COUNTRIES, E164
 
 _MIN_SECRET = 32
 
@@ -139,6 +141,13 @@ class Settings(TokenSettings):
         examples=["+14155550100,+14155550101"],
         repr=False,
     )
+    allowed_countries: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Countries that may be called, by their ISO 3166 codes, separated by commas; "
+        "by default those of SIP_CALLER_IDS. +1 is many: the US, Canada and each island have their "
+        "own. There is no wildcard.",
+        examples=["US,CA"],
+    )
     agents_file: str = Field(
         default="agents.yaml", description="The file that describes the agents."
     )
@@ -179,7 +188,7 @@ class Settings(TokenSettings):
     @field_validator("livekit_url", "livekit_public_url")
     @classmethod
     def _websocket(cls, url: str) -> str:
-        return url and _begins(url, "ws://", "wss://", "http://", "https://").rstrip("/")
+        return url and _server(_begins(url, "ws://", "wss://", "http://", "https://"))
 
     @field_validator("sip_trunk_address")
     @classmethod
@@ -192,6 +201,12 @@ class Settings(TokenSettings):
         parts = value.split(",") if isinstance(value, str) else value
         return tuple(_e164(part) for part in parts if part.strip())
 
+    @field_validator("allowed_countries", mode="before")
+    @classmethod
+    def _countries(cls, value: Any) -> Any:
+        parts = value.split(",") if isinstance(value, str) else value
+        return tuple(dict.fromkeys(_country(part) for part in parts if part.strip()))
+
     @model_validator(mode="after")
     def _credentials_whole(self) -> Self:
         if bool(self.sip_trunk_username) != bool(self.sip_trunk_password.get_secret_value()):
@@ -201,7 +216,17 @@ class Settings(TokenSettings):
                 "SIP_CALLER_IDS is needed with SIP_TRUNK_ADDRESS: set it to numbers you own, in "
                 "E.164, separated by commas (like +14155550100,+14155550101)"
             )
+        if self.sip_caller_ids and not self.countries:
+            raise ValueError(
+                "ALLOWED_COUNTRIES is needed: the numbers in SIP_CALLER_IDS belong to no country"
+            )
         return self
+
+    @cached_property
+    def countries(self) -> frozenset[str]:
+        """Give the countries that may be called."""
+        own = (E164(number).region for number in self.sip_caller_ids)
+        return frozenset(self.allowed_countries or (region for region in own if region))
 
     @property
     def browser_livekit_url(self) -> str:
@@ -251,11 +276,27 @@ def _begins(url: str, *schemes: str) -> str:
     return url
 
 
+def _server(url: str) -> str:
+    parts = urlsplit(url)
+    if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must be a host and an optional port, without a path behind it")
+    return url.rstrip("/")
+
+
 def _e164(part: str) -> str:
     try:
         return str(E164.parse(part.strip()))
     except TelephonyError as error:
         raise ValueError("holds something that is no E.164 number") from error
+
+
+def _country(part: str) -> str:
+    code = part.strip().upper()
+    if code == "*":
+        raise ValueError("takes no wildcard: name every country that may be called")
+    if code not in COUNTRIES:
+        raise ValueError("holds something that is no ISO 3166 country code of two letters")
+    return code
 
 
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from dialer.adapters.database import Database
 from dialer.admission.agents import Agents
+from dialer.admission.limits import QueueLimit
 from dialer.calls.rooms import Rooms
 from dialer.calls.signals import Signals
 from dialer.ingest.livekit_webhook import WebhookReader
@@ -30,6 +31,7 @@ class Services:
     presence: Presence
     tokens: Tokens
     agents: Agents
+    queue_limit: QueueLimit
     webhooks: WebhookReader
     ping_redis: Callable[[], Awaitable[None]]
     now: Callable[[], datetime]

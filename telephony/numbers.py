@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import phonenumbers
 
-from telephony.errors import InvalidNumber, Refused
+from telephony.errors import InvalidNumber
 
-#: Short codes that must never be dialled by a machine, wherever it stands.
-EMERGENCY_CODES = frozenset({"911", "112", "999", "988", "110", "119", "000", "111", "118"})
+#: The countries that numbers can belong to, as ISO 3166 writes them.
+COUNTRIES = frozenset(phonenumbers.SUPPORTED_REGIONS)
 
 _FORMATTING = re.compile(r"[ ().\-/]")
 _EXTENSION = re.compile(r"(;ext=|ext\.?|x|,|#|;|\*|[pw])", re.IGNORECASE)
@@ -45,7 +45,23 @@ class E164:
     @property
     def region(self) -> str | None:
         """Name the ISO 3166 region, as ``US``; None where the plan is not a country's."""
-        return phonenumbers.region_code_for_number(phonenumbers.parse(self.digits, None))
+        region = phonenumbers.region_code_for_number(phonenumbers.parse(self.digits, None))
+        return region if region in COUNTRIES else None
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Name every region whose plan has this number.
+
+        Shape: mostly one; several where countries share a range, as +1 800; none where the code
+        belongs to no country, as +883.
+        """
+        number = phonenumbers.parse(self.digits, None)
+        sharing = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(number.country_code or 0, ())
+        return tuple(
+            region
+            for region in sharing
+            if region in COUNTRIES and phonenumbers.is_valid_number_for_region(number, region)
+        )
 
     @classmethod
     def parse(cls, raw: str, *, field: str = "phone_number") -> E164:
@@ -53,13 +69,19 @@ class E164:
 
         Errors: InvalidNumber with the code ``invalid_number``, ``not_e164``,
         ``invalid_characters``, ``letters_not_allowed``, ``use_dtmf_field`` or
-        ``sip_uri_not_allowed``; Refused with ``emergency_blocked``.
+        ``sip_uri_not_allowed``.
         """
-        text = _printable(raw, field)
-        _refuse_other_syntaxes(text, field)
-        compact = _FORMATTING.sub("", text)
-        _refuse_emergency(compact, field)
-        return cls(_national_plan(compact, field))
+        return cls(_national_plan(written(raw, field=field), field))
+
+
+def written(raw: str, *, field: str = "phone_number") -> str:
+    """Give what was written in ASCII and without its separators; it may still be no number.
+
+    Errors: InvalidNumber, as ``E164.parse`` raises it for characters and other syntaxes.
+    """
+    text = _printable(raw, field)
+    _refuse_other_syntaxes(text, field)
+    return _FORMATTING.sub("", text)
 
 
 def _printable(raw: str, field: str) -> str:
@@ -116,14 +138,6 @@ def _refuse_other_syntaxes(text: str, field: str) -> None:
 
 def _digits(text: str) -> bool:
     return sum(c.isdigit() for c in text) >= 7
-
-
-def _refuse_emergency(compact: str, field: str) -> None:
-    bare = compact.lstrip("+")
-    if bare in EMERGENCY_CODES or (bare[:1] == "1" and bare[1:] in EMERGENCY_CODES):
-        raise Refused(
-            "emergency_blocked", "Emergency and crisis numbers are never dialled.", field=field
-        )
 
 
 def _national_plan(compact: str, field: str) -> str:

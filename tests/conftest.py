@@ -2,4 +2,10 @@
 
 from __future__ import annotations
 
+from hypothesis import settings
+
 pytest_plugins = ["tests.kit.running", "tests.kit.stack"]
+
+# A busy machine is slow and not wrong; what fails is printed so that it can be run again.
+settings.register_profile("gateway", deadline=None, print_blob=True)
+settings.load_profile("gateway")

@@ -29,7 +29,7 @@ def caller_id(wanted: str | None, owned: Sequence[str], *, callee: E164) -> E164
 def _owned(wanted: str, owned: Sequence[str]) -> E164:
     try:
         number = E164.parse(wanted, field="caller_id")
-    except (InvalidNumber, Refused):
+    except InvalidNumber:
         raise InvalidNumber(
             "caller_id_invalid",
             "The caller ID must be one of your numbers in E.164 form.",

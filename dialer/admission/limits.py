@@ -1,7 +1,12 @@
-"""Is there room in the queue?"""
+"""Is there room in the queue?
+
+Refusing must stay cheap when it happens most: who was refused a moment ago is looked at with one
+read, before anything waits for a place to write.
+"""
 
 from __future__ import annotations
 
+from dialer.adapters.database import Database
 from dialer.calls.store import Calls
 from telephony.errors import Conflict
 
@@ -11,17 +16,46 @@ _NEAR = 64
 _RETRY_AFTER = 5
 
 
-async def room_in_queue(calls: Calls, *, at_most: int) -> None:
-    """Refuse another waiting call where there are ``at_most`` already.
+class QueueLimit:
+    """The limit on each tenant's queue, in one process."""
 
-    Errors: Conflict ``queue_full``.
-    """
-    if await calls.queued(at_most=at_most) + _NEAR < at_most:
-        return
-    await calls.one_at_a_time()
-    if await calls.queued(at_most=at_most) >= at_most:
-        raise Conflict(
+    def __init__(self, at_most: int) -> None:
+        self._at_most = at_most
+        #: A hint and no truth: other processes fill and empty the same queues.
+        self._full: set[str] = set()
+
+    async def turn_away(self, database: Database, tenant_id: str) -> None:
+        """Refuse at once, without a transaction, where the queue was full and still is.
+
+        Errors: Conflict ``queue_full``.
+        """
+        if tenant_id not in self._full:
+            return
+        async with database.reading() as connection:
+            waiting = await Calls(connection, tenant_id).queued(at_most=self._at_most)
+        if waiting >= self._at_most:
+            raise self._refusal()
+        self._full.discard(tenant_id)
+
+    async def room_for_one(self, calls: Calls) -> None:
+        """Refuse another waiting call where there are as many as may wait.
+
+        Shape: call it in the transaction that writes the call. Errors: Conflict ``queue_full``.
+        """
+        waiting = await calls.queued(at_most=self._at_most)
+        if waiting + _NEAR < self._at_most:
+            return
+        if waiting < self._at_most:
+            # Near the limit placers take turns, so that none counts a place that another takes.
+            await calls.one_at_a_time()
+            waiting = await calls.queued(at_most=self._at_most)
+        if waiting >= self._at_most:
+            self._full.add(calls.tenant_id)
+            raise self._refusal()
+
+    def _refusal(self) -> Conflict:
+        return Conflict(
             "queue_full",
-            f"There are {at_most} calls waiting already.",
+            f"There are {self._at_most} calls waiting already.",
             retry_after=_RETRY_AFTER,
         )

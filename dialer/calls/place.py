@@ -16,8 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.admission.caller_id import caller_id
-from dialer.admission.destinations import destination
-from dialer.admission.limits import room_in_queue
+from dialer.admission.destinations import allowed_country, destination
 from dialer.admission.workers import check_seat, workers_there
 from dialer.calls import claims
 from dialer.calls.briefing import dial_request, room_name
@@ -127,15 +126,17 @@ def _way_in(room: str, wired: Services) -> dict[str, Any]:
 
 
 async def _place_sip(order: Order, wired: Services) -> Placed:
+    await wired.queue_limit.turn_away(wired.database, order.tenant_id)
     callee = destination(order.command.phone_number)
     caller = caller_id(order.command.caller_id, wired.settings.sip_caller_ids, callee=callee)
+    allowed_country(callee, wired.settings.countries)
     wired.agents.resolve(order.command.agent, order.command.variables)
     now = wired.now()
     call = _call_row(order, now) | {"phone_number": str(callee), "caller_id": str(caller)}
     attempt = _attempt_row(now)
     async with wired.database.transaction() as tx:
         calls = Calls(tx, order.tenant_id)
-        await room_in_queue(calls, at_most=wired.settings.max_queued_calls)
+        await wired.queue_limit.room_for_one(calls)
         await calls.insert(call, attempt)
         fresh = Claim(order.tenant_id, call["id"], attempt["id"], fence=0, room="")
         await record(tx, claims.fact(fresh, EventType.CALL_QUEUED, "queued", now), now=now)

@@ -76,6 +76,11 @@ class Calls:
         self._connection = connection
         self._tenant_id = tenant_id
 
+    @property
+    def tenant_id(self) -> str:
+        """Name the tenant whose calls these are."""
+        return self._tenant_id
+
     def _mine(self, table: Table, *columns: Any) -> Select[Any]:
         query: Any = select(*columns) if columns else select(table)
         return query.select_from(table).where(table.c.tenant_id == self._tenant_id)

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from dialer.adapters.tables import calls
 from tests.kit.api import OWN_NUMBERS, Api
+from tests.kit.api import api as open_api
 
 pytestmark = pytest.mark.asyncio
 
@@ -44,6 +45,7 @@ BODIES: list[tuple[str, dict[str, Any], int, str, str | None]] = [
     ("4 without plus", number("4155550100"), 422, "not_e164", "phone_number"),
     ("6 short", number("+1415555010"), 422, "invalid_number", "phone_number"),
     ("6 sixteen digits", number("+1415555010012345"), 422, "invalid_number", "phone_number"),
+    ("4 with trunk prefix", number("1-415-555-0100"), 422, "not_e164", "phone_number"),
     ("7 zero after plus", number("+0155550100"), 422, "not_e164", "phone_number"),
     ("7 00 prefix", number("00442079460000"), 422, "not_e164", "phone_number"),
     ("7 011 prefix", number("011442079460000"), 422, "not_e164", "phone_number"),
@@ -55,6 +57,14 @@ BODIES: list[tuple[str, dict[str, Any], int, str, str | None]] = [
     ("11 x9", number("+14155550100x9"), 422, "use_dtmf_field", "phone_number"),
     ("11 commas", number("+14155550100,,9#"), 422, "use_dtmf_field", "phone_number"),
     ("12 sip:", number("sip:bob@evil.example"), 422, "sip_uri_not_allowed", "phone_number"),
+    (
+        "12 sips:",
+        number("sips:+14155550100@evil.example"),
+        422,
+        "sip_uri_not_allowed",
+        "phone_number",
+    ),
+    ("12 tel:", number("tel:+14155550100"), 422, "sip_uri_not_allowed", "phone_number"),
     ("12 user@host", number("bob@host"), 422, "sip_uri_not_allowed", "phone_number"),
     ("13 CRLF", number("+1415\r\nX-Evil: 1"), 422, "invalid_characters", "phone_number"),
     ("13 %0d%0a", number("+1415555%0d%0a0100"), 422, "invalid_characters", "phone_number"),
@@ -65,7 +75,33 @@ BODIES: list[tuple[str, dict[str, Any], int, str, str | None]] = [
     ("14 999", number("999"), 403, "emergency_blocked", "phone_number"),
     ("14 988", number("988"), 403, "emergency_blocked", "phone_number"),
     ("14 110", number("110"), 403, "emergency_blocked", "phone_number"),
+    ("14 000", number("000"), 403, "emergency_blocked", "phone_number"),
+    ("14 113", number("113"), 403, "emergency_blocked", "phone_number"),
     ("14 +1911", number("+1911"), 403, "emergency_blocked", "phone_number"),
+    ("14 +1 911", number("+1 911"), 403, "emergency_blocked", "phone_number"),
+    ("14 +44999", number("+44999"), 403, "emergency_blocked", "phone_number"),
+    ("14 Arabic-Indic", number("\u0669\u0661\u0661"), 403, "emergency_blocked", "phone_number"),
+    ("15 900", number("+19005550100"), 403, "premium_blocked", "phone_number"),
+    ("15 976", number("+12129765555"), 403, "premium_blocked", "phone_number"),
+    ("15 976 area", number("+19765550100"), 403, "premium_blocked", "phone_number"),
+    ("15 +44 9", number("+44 9012 345678"), 403, "premium_blocked", "phone_number"),
+    ("15 +44 70", number("+447012345678"), 403, "premium_blocked", "phone_number"),
+    ("15 German", number("+499001234567"), 403, "premium_blocked", "phone_number"),
+    ("15 +979", number("+979123456789"), 403, "premium_blocked", "phone_number"),
+    ("15 +808", number("+80812345678"), 403, "premium_blocked", "phone_number"),
+    ("16 +870", number("+870773111632"), 403, "high_risk_destination", "phone_number"),
+    ("16 +881", number("+881612345678"), 403, "high_risk_destination", "phone_number"),
+    ("16 +882", number("+88213123456"), 403, "high_risk_destination", "phone_number"),
+    ("16 +883", number("+883510012345"), 403, "high_risk_destination", "phone_number"),
+    ("16 +888", number("+888123456789"), 403, "high_risk_destination", "phone_number"),
+    ("16 +800", number("+80012345678"), 403, "high_risk_destination", "phone_number"),
+    ("17 Jamaica", number("+18765550100"), 403, "country_not_allowed", "phone_number"),
+    ("17 Grenada", number("+14732691234"), 403, "country_not_allowed", "phone_number"),
+    ("17 Virgin Is.", number("+12842291234"), 403, "country_not_allowed", "phone_number"),
+    ("17 Puerto Rico", number("+17875550100"), 403, "country_not_allowed", "phone_number"),
+    ("17 Canada", number("+16135550100"), 403, "country_not_allowed", "phone_number"),
+    ("18 Britain", number("+442079460018"), 403, "country_not_allowed", "phone_number"),
+    ("18 Cuba", number("+5371234567"), 403, "country_not_allowed", "phone_number"),
     ("19 not ours", good(caller_id="+14155550177"), 403, "caller_id_not_owned", "caller_id"),
     ("21 itself", good(phone_number=OWN_NUMBERS[0]), 422, "self_call", "phone_number"),
     ("22 anonymous", good(caller_id="anonymous"), 422, "caller_id_invalid", "caller_id"),
@@ -142,6 +178,27 @@ async def test_a_number_written_for_people_is_stored_in_e164(
         answer = await client.post("/calls", json=number(raw))
     assert answer.status_code == 202
     assert answer.json()["phone_number"] == stored
+
+
+@pytest.mark.parametrize(
+    ("raw", "country"), [("+18765550100", "JM"), ("+442079460018", "GB")], ids=["17", "18"]
+)
+async def test_a_country_that_is_not_allowed_is_named_with_the_setting(
+    api: Api, raw: str, country: str
+) -> None:
+    async with api.client() as client:
+        said = (await client.post("/calls", json=number(raw))).json()["detail"]
+    assert f"Calls to {country} " in said
+    assert "ALLOWED_COUNTRIES is US" in said
+
+
+@pytest.mark.parametrize("raw", ["+18765550100", "+442079460018", "+18005550100"])
+async def test_a_country_that_is_allowed_is_called(database_url: str, raw: str) -> None:
+    async with open_api(database_url, allowed_countries="JM,GB") as api, api.client() as client:
+        assert (await client.post("/calls", json=number(raw))).status_code == 202
+        refused = await client.post("/calls", json=good())
+    check(refused, 403, "country_not_allowed")
+    assert "ALLOWED_COUNTRIES is GB,JM" in refused.json()["detail"]
 
 
 LIMIT = "10 to 14400"
@@ -252,6 +309,15 @@ async def test_40_a_gzip_bomb_is_not_unpacked(api: Api) -> None:
             headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
         )
     check(answer, 413, "body_too_large")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, identity"])
+async def test_40_no_coding_is_unpacked(api: Api, coding: str) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    async with api.client() as client:
+        answer = await client.post("/calls", content=json.dumps(good()), headers=headers)
+    check(answer, 413, "body_too_large")
+    await nothing_was_written(api)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from dialer.adapters.sqlite_owner import SecondDialer, SqliteOwner
+from dialer.adapters.sqlite_owner import (
+    SecondDialer,
+    SharedDisk,
+    SqliteOwner,
+    refuse_shared_disk,
+)
 from tests.kit.until import until_sync
 
 HOLD = """
@@ -46,6 +51,24 @@ def test_a_second_dialer_on_sqlite_is_refused_until_the_first_is_killed(tmp_path
 
     until_sync(taken, 5)
     owner.release()
+
+
+MOUNTS = """/dev/vda1 / ext4 rw 0 0
+files:/export /srv nfs4 rw 0 0
+/dev/vdb1 /srv/local ext4 rw 0 0
+//files/share /mnt/our\\040share cifs rw 0 0
+"""
+
+
+@pytest.mark.parametrize("path", ["/srv/telephony.db", "/mnt/our share/a/telephony.db"])
+def test_104_a_database_on_a_network_filesystem_is_refused(path: str) -> None:
+    with pytest.raises(SharedDisk, match="Postgres"):
+        refuse_shared_disk(Path(path), MOUNTS)
+
+
+@pytest.mark.parametrize("path", ["/var/telephony.db", "/srv/local/telephony.db", "/srvx/a.db"])
+def test_104_a_database_on_a_local_disk_is_taken(path: str) -> None:
+    refuse_shared_disk(Path(path), MOUNTS)
 
 
 def test_postgres_needs_no_lock(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import insert, select
 from dialer.adapters.database import Database
 from dialer.adapters.tables import attempts, tenants
 from dialer.admission import agents
+from dialer.admission.limits import QueueLimit
 from dialer.app import assemble
 from dialer.calls.record import Fact, Recorded, record
 from dialer.ingest.livekit_webhook import Webhook
@@ -156,6 +157,7 @@ async def api(database_url: str, **fields: Any) -> AsyncGenerator[Api]:
         presence=presence,
         tokens=Tokens(configured.token_secret.get_secret_value(), now=now),
         agents=agents.parse(AGENTS),
+        queue_limit=QueueLimit(configured.max_queued_calls),
         webhooks=NoWebhooks(),
         ping_redis=answer,
         now=now,

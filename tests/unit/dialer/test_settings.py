@@ -70,12 +70,18 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(
         ("TOKEN_SECRET", "short-but-secret", "at least 32 characters"),
         ("LIVEKIT_API_SECRET", "short-but-secret", "at least 32 characters"),
         ("LIVEKIT_URL", "10.9.8.7:1234", "ws://"),
+        ("LIVEKIT_URL", "ws://media.example/rtc", "without a path"),
+        ("LIVEKIT_URL", "wss://", "a host"),
+        ("LIVEKIT_PUBLIC_URL", "wss://media.example/?a=b", "without a path"),
         ("REDIS_URL", "localhost", "redis://"),
         ("DATABASE_URL", "mysql://root:hunter2@db/x", "postgresql://"),
         ("SIP_TRUNK_ADDRESS", "sip:carrier.example", "without sip:"),
         ("SIP_TRUNK_ADDRESS", "carrier.example;transport=udp", "without sip:"),
         ("SIP_TRUNK_ADDRESS", "carrier.example:70000", "port"),
         ("SIP_CALLER_IDS", "2125550177", "E.164"),
+        ("ALLOWED_COUNTRIES", "US,USA", "ISO 3166"),
+        ("ALLOWED_COUNTRIES", "US,+44", "ISO 3166"),
+        ("ALLOWED_COUNTRIES", "US,*", "no wildcard"),
         ("DEPLOYMENT", "Prod 1", "DEPLOYMENT"),
         ("API_PORT", "eighty", "API_PORT"),
     ],
@@ -101,6 +107,25 @@ def test_trunk_credentials_and_caller_ids_go_together(
     assert "go together" in refused(capsys)
     use(monkeypatch, SIP_TRUNK_USERNAME="", SIP_TRUNK_ADDRESS="carrier.example")
     assert "SIP_CALLER_IDS" in refused(capsys)
+
+
+def test_countries_are_those_of_the_caller_ids_until_they_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use(monkeypatch, SIP_CALLER_IDS="+14155550198,+442079460018,+18005550100")
+    assert load(Settings).countries == {"US", "GB"}
+    use(monkeypatch, ALLOWED_COUNTRIES=" us, CA,us ")
+    assert load(Settings).allowed_countries == ("US", "CA")
+    assert load(Settings).countries == {"US", "CA"}
+
+
+def test_caller_ids_of_no_country_need_countries_that_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, SIP_CALLER_IDS="+883510012345")
+    assert "ALLOWED_COUNTRIES is needed" in refused(capsys)
+    use(monkeypatch, ALLOWED_COUNTRIES="US")
+    assert load(Settings).countries == {"US"}
 
 
 def test_secrets_are_not_shown_by_repr(monkeypatch: pytest.MonkeyPatch) -> None:

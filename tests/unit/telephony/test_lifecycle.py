@@ -42,6 +42,39 @@ def test_no_order_of_arrival_takes_a_call_back(events: tuple[EventType, ...]) ->
     assert ranks == sorted(ranks)
 
 
+#: Everything that a worker or LiveKit may report.
+REPORTED = [
+    event
+    for event in EventType
+    if event
+    not in {
+        EventType.CALL_QUEUED,
+        EventType.CALL_WAITING,
+        EventType.CALL_DISPATCHING,
+        EventType.CALL_REQUEUED,
+        EventType.CALL_HANGUP_REQUESTED,
+    }
+]
+
+
+@pytest.mark.parametrize("start", [CallStatus.QUEUED, CallStatus.DISPATCHING, CallStatus.DIALING])
+def test_no_history_of_up_to_five_reports_takes_a_call_back(start: CallStatus) -> None:
+    told = 0
+
+    def tell(status: CallStatus, depth: int) -> None:
+        nonlocal told
+        for event in REPORTED:
+            told += 1
+            after = lifecycle.advance(status, event)
+            assert RANK[after] >= RANK[status]
+            assert lifecycle.advance(after, event) is after
+            if depth > 1:
+                tell(after, depth - 1)
+
+    tell(start, 5)
+    assert told == sum(len(REPORTED) ** length for length in range(1, 6))
+
+
 @pytest.mark.parametrize("status", list(CallStatus))
 def test_every_status_but_the_last_can_end(status: CallStatus) -> None:
     assert lifecycle.advance(status, EventType.CALL_ENDED) is CallStatus.ENDED
