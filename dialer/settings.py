@@ -154,6 +154,13 @@ class Settings(TokenSettings):
     log_format: Literal["json", "console"] = Field(
         default="json", description="One JSON object a line, or lines for people."
     )
+    failpoints_enabled: bool = Field(
+        default=False, description="For tests only: lets FAILPOINTS_FOLDER be used."
+    )
+    failpoints_folder: str = Field(
+        default="",
+        description="For tests only: the process dies where a file in this folder is named for.",
+    )
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -192,6 +199,12 @@ class Settings(TokenSettings):
             raise ValueError("SIP_TRUNK_USERNAME and SIP_TRUNK_PASSWORD go together")
         if self.sip_trunk_address and not self.sip_caller_ids:
             raise ValueError("SIP_CALLER_IDS is needed with SIP_TRUNK_ADDRESS")
+        return self
+
+    @model_validator(mode="after")
+    def _no_failpoints_by_mistake(self) -> Self:
+        if self.failpoints_folder and not self.failpoints_enabled:
+            raise ValueError("FAILPOINTS_FOLDER is for tests and needs FAILPOINTS_ENABLED=true")
         return self
 
     @property

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.kit.running", "tests.kit.stack"]
+pytest_plugins = ["tests.kit.running", "tests.kit.stack", "tests.kit.fault_rows"]

@@ -23,6 +23,7 @@ from dialer.calls.looping import keep_going
 from dialer.calls.pacing import Pace, Pacer
 from dialer.calls.rooms import Rooms
 from dialer.calls.signals import Signals
+from dialer.failpoints import Failpoint, passing
 from dialer.tenants.tokens import Tokens
 from dialer.workers.capacity import measure
 from dialer.workers.presence import Capacity, Presence
@@ -170,6 +171,7 @@ class Dispatcher:
             )
         if taken is None:
             return False
+        passing(Failpoint.CLAIM_AFTER_COMMIT)
         await self._signals.call_changed(seen.tenant_id, seen.call_id)
         self._joining.open(*taken, trunk_id)
         return True

@@ -23,6 +23,7 @@ from dialer.calls.briefing import dial_request
 from dialer.calls.claims import Claim
 from dialer.calls.rooms import Dispatch, Rooms
 from dialer.calls.signals import Signals
+from dialer.failpoints import Failpoint, passing
 from dialer.tenants.tokens import Tokens
 from dialer.workers.capacity import measure
 from dialer.workers.presence import Presence
@@ -141,7 +142,9 @@ class Joining:
             if mine.fence > 1:
                 # A claim before this one may have left a room with its own dispatch.
                 await self._rooms.delete(mine.room)
+            passing(Failpoint.ROOM_BEFORE_CREATE)
             await self._rooms.create(mine.room, dispatch)
+            passing(Failpoint.ROOM_AFTER_CREATE)
         except Unavailable:
             self._rest_from_media_server()
             if call.call_type == CallType.VOIP.value:
