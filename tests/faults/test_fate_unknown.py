@@ -12,6 +12,7 @@ from livekit import api
 from tests.faults.conftest import Stack
 from tests.kit.carrier_ledger import CarrierLedger
 from tests.kit.gateway import Gateway
+from tests.kit.on_the_phone import on_the_phone
 from tests.kit.processes import frozen, processes
 from tests.kit.rooms_left import rooms_left
 from tests.kit.until import until_sync
@@ -75,9 +76,7 @@ def test_a_second_agent_leaves_the_room_without_a_word(
     whole: Stack, gateway: Gateway, ledger: CarrierLedger
 ) -> None:
     """F15: the same dispatch a second time, while the call is up."""
-    since = datetime.now(UTC)
-    call = gateway.place("+14155550101")
-    gateway.until_status(call["id"], "in_progress")
+    call, since = on_the_phone(gateway, "+14155550101")
     room = rooms_left(whole.running, call["id"], gateway)[0]
 
     asyncio.run(_dispatch_again(whole.running, room))

@@ -12,6 +12,7 @@ import pytest
 from tests.faults.conftest import Stack
 from tests.kit.carrier_ledger import CarrierLedger
 from tests.kit.gateway import Gateway
+from tests.kit.on_the_phone import on_the_phone
 from tests.kit.processes import processes, until_back
 from tests.kit.rooms_left import rooms_left
 from tests.kit.until import until_sync
@@ -97,9 +98,8 @@ def test_a_report_whose_answer_was_lost_is_stored_once(
     whole: Stack, gateway: Gateway, ledger: CarrierLedger
 ) -> None:
     """F31: the worker's events are committed, the acknowledgement is lost, they come again."""
-    since, before = datetime.now(UTC), processes(whole.running)["api"]
-    call = gateway.place("+14155550101")
-    gateway.until_status(call["id"], "in_progress")
+    before = processes(whole.running)["api"]
+    call, since = on_the_phone(gateway, "+14155550101")
     whole.arm("events.after_commit")
     ledger.hang_up(ledger.only_call("+14155550101", since=since).raw["id"])
     until_back(whole.running, "api", before)
