@@ -61,6 +61,23 @@ def test_calls_on_a_killed_bridge_end_by_name_and_are_not_dialled_again(
     assert len(ledger.calls(TALKS_ON, since=up[0][1])) == dialled
 
 
+@pytest.mark.fault("F5")
+def test_calls_that_meet_no_bridge_wait_for_the_next_one(
+    whole: Stack, gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    """F5: livekit-sip is killed, and calls are placed before it is back."""
+    since, before = datetime.now(UTC), processes(whole.running)["livekit-sip"]
+    numbers = ("+14155550102", "+14155550104", "+14155550105", "+14155550107")
+    os.kill(before, signal.SIGKILL)
+    ids = [gateway.place(number)["id"] for number in numbers]
+    outcomes = [gateway.until_ended(call_id, timeout=60)["outcome"] for call_id in ids]
+
+    assert outcomes == ["busy", "declined", "invalid_number", "invalid_number"]
+    for number in numbers:
+        assert ledger.only_call(number, since=since).invites == 1
+    until_back(whole.running, "livekit-sip", before)
+
+
 @pytest.mark.fault("F9")
 def test_a_call_on_a_killed_media_server_ends_for_the_phone_too(
     whole: Stack, gateway: Gateway, ledger: CarrierLedger
