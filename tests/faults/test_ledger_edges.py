@@ -31,10 +31,11 @@ def test_a_call_whose_answer_was_lost_is_placed_once(
         gateway.http.post("/calls", json=body, headers=key)
     until_back(whole.running, "api", before)
 
+    def again(_: int) -> httpx.Response:
+        return gateway.http.post("/calls", json=body, headers=key)
+
     with ThreadPoolExecutor(5) as clients:
-        answers = list(
-            clients.map(lambda _: gateway.http.post("/calls", json=body, headers=key), range(5))
-        )
+        answers = list(clients.map(again, range(5)))
 
     assert {answer.status_code for answer in answers} == {202}
     assert {answer.headers["Idempotent-Replayed"] for answer in answers} == {"true"}

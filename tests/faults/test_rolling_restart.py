@@ -39,6 +39,10 @@ class Client:
             self.placed.append(until_sync(lambda key=key: self._try(body, key), 60, every=0.2))
             self._stop.wait(1.0)
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._gateway.close()
+
     def stop(self) -> None:
         """Place no more."""
         self._stop.set()
@@ -65,6 +69,7 @@ def load(running: dict[str, Any]) -> Generator[Client]:
     finally:
         client.stop()
         thread.join(90)
+        client.close()
     assert not thread.is_alive(), "the load did not end"
 
 
