@@ -1,13 +1,15 @@
 """The other side of the call: a phone that we ring, or a browser that joins.
 
 Leg.reach() asks for the permit of both kinds; whoever has it owns the room. SipLeg._invite() is
-the only place where an INVITE is caused: once for each permit, never again.
+the only place where an INVITE is caused: once for each permit, and again only where no bridge took
+the request, so that none can have left.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -23,7 +25,14 @@ from agent.dialer_client import PermitAnswer
 from agent.ending import End, Ending
 from agent.logs import get_logger
 from agent.subscriptions import Subscriptions
-from agent.verdicts import ON_REQUEST, dial_failed, left_after_answer, lost_answer, room_gone
+from agent.verdicts import (
+    ON_REQUEST,
+    dial_failed,
+    left_after_answer,
+    lost_answer,
+    no_bridge_took_it,
+    room_gone,
+)
 from telephony.call import EndedReason
 from telephony.dial_request import DialRequest
 from telephony.events import Data, EventType, Warned
@@ -34,6 +43,9 @@ CALL_STATUS: Final = "sip.callStatus"
 
 #: How much later than asked our own guards act, so that the bridge speaks first.
 _BRIDGE_GRACE: Final = timedelta(seconds=5)
+#: For how long another bridge is waited for while none takes a call; a restart is shorter. It is
+#: taken off the time that the phone may ring, so keep it below the reaper's grace (10 s).
+_BRIDGE_PATIENCE: Final = 8.0
 #: How long two messages about the same end may be apart.
 _SAME_END: Final = 1.5
 #: What a dialling that was cancelled looks like, whoever cancelled it.
@@ -172,8 +184,15 @@ class SipLeg(Leg):
         self._start(self._ring_guard())
 
     async def _invite(self) -> None:
-        if self._end.decided:
-            return
+        give_up = time.monotonic() + _BRIDGE_PATIENCE
+        while not self._end.decided and await self._no_bridge_yet():
+            if time.monotonic() >= give_up:
+                self._end.decide(Ending(EndedReason.BRIDGE_LOST, message="no bridge is there"))
+                return
+            await asyncio.sleep(random.uniform(0.5, 1.5))
+
+    async def _no_bridge_yet(self) -> bool:
+        """Send the request; True where no bridge took it, so that it may be sent again."""
         began = time.monotonic()
         try:
             await self._sip.create_sip_participant(
@@ -181,6 +200,9 @@ class SipLeg(Leg):
                 timeout=(self._ring_limit + 2 * _BRIDGE_GRACE).total_seconds(),
             )
         except api.ServerError as error:
+            if no_bridge_took_it(error):
+                log.warning("no_bridge_took_the_call")
+                return True
             await self._not_answered(error, time.monotonic() - began)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # Nobody knows whether the INVITE left: the participant's attributes and the ring
@@ -188,6 +210,7 @@ class SipLeg(Leg):
             log.warning("dial_result_unknown", error=type(error).__name__)
         else:
             self._answer()
+        return False
 
     async def _not_answered(self, error: api.ServerError, took: float) -> None:
         ending = dial_failed(error, rang=self._rang)

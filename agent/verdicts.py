@@ -25,6 +25,8 @@ _STATUS_IN_TEXT: Final = re.compile(r"\b([3-6]\d\d)\b[ :]+([A-Z][A-Za-z' ]+)")
 _AUTH_IN_TEXT: Final = re.compile(r"max auth retry|required auth", re.IGNORECASE)
 #: A bridge that is being stopped cancels what it was dialling.
 _STOPPING_IN_TEXT: Final = re.compile(r"shutting down|shutdown", re.IGNORECASE)
+#: Nobody offered to carry the request out.
+_NO_BRIDGE_IN_TEXT: Final = re.compile(r"no response from servers|no servers available")
 
 #: Why an answered call is over, by the reason with which the other side left the room.
 AFTER_ANSWER: Final[dict[rtc.DisconnectReason.ValueType, EndedReason]] = {
@@ -87,6 +89,15 @@ def dial_failed(error: api.ServerError, *, rang: bool) -> Ending:
     if error.code == _C.UNAVAILABLE:
         return Ending(_R.BRIDGE_LOST, message="the bridge is not available")
     return Ending(_R.CARRIER_ERROR, message=f"the bridge said {error.code}")
+
+
+def no_bridge_took_it(error: api.ServerError) -> bool:
+    """Tell whether no bridge took the request, so that no INVITE can have left.
+
+    Source: psrpc 0.7, ``selectServer``: both are said while a server is still being looked for. A
+    bridge that is over its CPU limit does not offer itself, which looks the same.
+    """
+    return error.code == _C.UNAVAILABLE and _NO_BRIDGE_IN_TEXT.search(error.message) is not None
 
 
 def lost_answer(error: api.ServerError, took: float) -> bool:

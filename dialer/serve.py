@@ -11,7 +11,7 @@ import structlog
 import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
-from dialer import logs, migrations
+from dialer import failpoints, logs, migrations
 from dialer.adapters.database import async_url
 from dialer.adapters.sqlite_owner import SecondDialer, SharedDisk, SqliteOwner
 from dialer.admission.agents import AgentsFileError
@@ -70,6 +70,7 @@ def _prepare(settings: Settings) -> SqliteOwner:
     logs.configure(settings.log_level, settings.log_format)
     if settings.log_level == "DEBUG":
         log.warning("at this level the log may hold phone numbers and SDP")
+    failpoints.arm(settings.failpoints_folder)
     owner = SqliteOwner(async_url(settings.database_url))
     try:
         owner.acquire()

@@ -169,6 +169,13 @@ class Settings(TokenSettings):
     log_format: Literal["json", "console"] = Field(
         default="json", description="One JSON object a line, or lines for people."
     )
+    failpoints_enabled: bool = Field(
+        default=False, description="For tests only: lets FAILPOINTS_FOLDER be used."
+    )
+    failpoints_folder: str = Field(
+        default="",
+        description="For tests only: the process dies where a file in this folder is named for.",
+    )
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -220,6 +227,12 @@ class Settings(TokenSettings):
             raise ValueError(
                 "ALLOWED_COUNTRIES is needed: the numbers in SIP_CALLER_IDS belong to no country"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _no_failpoints_by_mistake(self) -> Self:
+        if self.failpoints_folder and not self.failpoints_enabled:
+            raise ValueError("FAILPOINTS_FOLDER is for tests and needs FAILPOINTS_ENABLED=true")
         return self
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -44,7 +45,7 @@ def livekit_server(ports: Ports, kept: Secrets, webhook_url: str | None) -> str:
             "interfaces": {"includes": ["lo"]},
             "enable_loopback_candidate": True,
         },
-        "redis": {"address": ports.address("redis")},
+        "redis": {"address": ports.reach("redis")},
         "keys": {kept.livekit_key: kept.livekit_secret},
         # Rooms are made by the dialer only; joining must never make one.
         "room": {"auto_create": False},
@@ -55,14 +56,16 @@ def livekit_server(ports: Ports, kept: Secrets, webhook_url: str | None) -> str:
     return yaml.safe_dump(config, sort_keys=False)
 
 
-def livekit_sip(ports: Ports, kept: Secrets, listen_ip: str) -> str:
-    """Render livekit-sip's configuration; the media timeouts are its own defaults."""
+def livekit_sip(
+    ports: Ports, kept: Secrets, listen_ip: str, settings: Mapping[str, Any] | None = None
+) -> str:
+    """Render livekit-sip's configuration, with settings on top; media timeouts are its defaults."""
     first, last = ports.sip_rtp
     config: dict[str, Any] = {
         "api_key": kept.livekit_key,
         "api_secret": kept.livekit_secret,
-        "ws_url": f"ws://{ports.address('livekit')}",
-        "redis": {"address": ports.address("redis")},
+        "ws_url": f"ws://{ports.reach('livekit')}",
+        "redis": {"address": ports.reach("redis")},
         "sip_port": ports["sip"],
         "sip_port_listen": ports["sip"],
         "rtp_port": f"{first}-{last}",
@@ -75,6 +78,7 @@ def livekit_sip(ports: Ports, kept: Secrets, listen_ip: str) -> str:
         # Else dials are refused when the machine is busy: here it also plays the whole network.
         "max_cpu_utilization": 1.0,
         "logging": {"level": "info", "json": True},
+        **(settings or {}),
     }
     return yaml.safe_dump(config, sort_keys=False)
 

@@ -29,6 +29,8 @@ class Description:
 def _of(plan: Plan) -> dict[str, Any]:
     own_carrier = plan.runs("carrier")
     address, username, password = plan.trunk
+    if own_carrier and "carrier" in plan.options.via:
+        address = plan.ports.address("carrier")
     return {
         "version": VERSION,
         "pid": os.getpid(),

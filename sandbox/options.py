@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
+
+import yaml
 
 from sandbox.folders import DEFAULT_STATE
 
@@ -20,6 +22,8 @@ NAMES: Final = (
     "worker",
     "worker-2",
 )
+#: What can be reached through a proxy: its clients are told the proxy's address.
+REACHED: Final = ("redis", "livekit", "carrier", "api")
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Options:
     without: frozenset[str] = frozenset()
     carrier: PhoneSystem | None = None
     database_url: str | None = None
+    via: Mapping[str, str] = field(default_factory=dict[str, str])
+    sip_settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     state: Path = DEFAULT_STATE
 
 
@@ -67,6 +73,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--database-url", metavar="URL", help="keep calls in Postgres instead of SQLite"
     )
     parser.add_argument(
+        "--via",
+        type=_via,
+        default=dict[str, str](),
+        metavar="NAME=HOST:PORT,...",
+        help=f"let the others reach a part through a proxy: {', '.join(REACHED)}",
+    )
+    parser.add_argument(
+        "--sip-settings",
+        type=_mapping,
+        default=dict[str, Any](),
+        metavar="YAML",
+        help="put these on top of livekit-sip's configuration, as {max_cpu_utilization: 0.9}",
+    )
+    parser.add_argument(
         "--state",
         type=lambda text: Path(text).resolve(),
         default=DEFAULT_STATE,
@@ -82,6 +102,8 @@ def from_arguments(arguments: argparse.Namespace) -> Options:
         without=arguments.without,
         carrier=arguments.carrier,
         database_url=arguments.database_url,
+        via=arguments.via,
+        sip_settings=arguments.sip_settings,
         state=arguments.state,
     )
 
@@ -113,3 +135,25 @@ def _names(text: str) -> frozenset[str]:
             f"no process is named {', '.join(unknown)}; there are {', '.join(NAMES)}"
         )
     return names
+
+
+def _via(text: str) -> dict[str, str]:
+    parts = [pair.strip().partition("=") for pair in text.split(",") if pair.strip()]
+    via = {name: address for name, _, address in parts}
+    if unknown := sorted(set(via).difference(REACHED)):
+        raise argparse.ArgumentTypeError(
+            f"{', '.join(unknown)} cannot be reached through a proxy; {', '.join(REACHED)} can"
+        )
+    if not all(":" in address for address in via.values()):
+        raise argparse.ArgumentTypeError("must look like NAME=HOST:PORT")
+    return via
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    try:
+        value: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise argparse.ArgumentTypeError("must be YAML") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("must be a mapping, as {key: value}")
+    return cast("dict[str, Any]", value)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import random
 import socket
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 #: In this order from the base on; documented in docs/sandbox.md.
@@ -39,10 +40,14 @@ class PortsTaken(Exception):
 
 @dataclass
 class Ports:
-    """A block of ports, claimed for as long as the claim is open."""
+    """A block of ports, claimed for as long as the claim is open.
+
+    Shape: ``via`` names parts that the others reach by another address, a proxy's.
+    """
 
     base: int
     claim: socket.socket
+    via: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __getitem__(self, name: str) -> int:
         return self.base + ORDER.index(name)
@@ -50,6 +55,10 @@ class Ports:
     def address(self, name: str) -> str:
         """Give host and port of a part."""
         return f"{_LOOPBACK}:{self[name]}"
+
+    def reach(self, name: str) -> str:
+        """Give host and port under which the other parts reach a part."""
+        return self.via.get(name) or self.address(name)
 
     @property
     def sip_rtp(self) -> tuple[int, int]:
@@ -75,22 +84,22 @@ class Ports:
         return self.base + first, self.base + first + count - 1
 
 
-def claim(base: int | None) -> Ports:
+def claim(base: int | None, *, via: Mapping[str, str] | None = None) -> Ports:
     """Claim the block at ``base``, or any free one.
 
     Errors: PortsTaken with a sentence that names the port.
     """
     if base is not None:
-        return _claim_block(base)
+        return _claim_block(base, via or {})
     for candidate in random.sample(_BLOCKS, len(_BLOCKS)):
         try:
-            return _claim_block(candidate)
+            return _claim_block(candidate, via or {})
         except PortsTaken:
             continue
     raise PortsTaken(f"no {SIZE} free ports in a row between {_BLOCKS[0]} and 32000")
 
 
-def _claim_block(base: int) -> Ports:
+def _claim_block(base: int, via: Mapping[str, str]) -> Ports:
     if not 1 <= base <= 65_535 - SIZE:
         raise PortsTaken(f"--port-base {base} leaves no room for {SIZE} ports below 65536")
     holder = _held(base + ORDER.index("claim"))
@@ -101,7 +110,7 @@ def _claim_block(base: int) -> Ports:
     except PortsTaken:
         holder.close()
         raise
-    return Ports(base, holder)
+    return Ports(base, holder, via)
 
 
 def _held(port: int) -> socket.socket:

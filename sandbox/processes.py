@@ -47,6 +47,10 @@ class Plan:
         """Give Redis's address."""
         return f"redis://{self.ports.address('redis')}/0"
 
+    def reach(self, url: str, name: str) -> str:
+        """Give the URL under which the other processes reach a part."""
+        return url.replace(self.ports.address(name), self.ports.reach(name))
+
     @property
     def speech_url(self) -> str:
         """Give the base of the offline models."""
@@ -73,7 +77,7 @@ class Plan:
         if other := self.options.carrier:
             return other.address, other.username, other.password
         kept = self.kept
-        return self.ports.address("carrier"), kept.carrier_username, kept.carrier_password
+        return self.ports.reach("carrier"), kept.carrier_username, kept.carrier_password
 
     @property
     def sip_ip(self) -> str:
@@ -104,7 +108,7 @@ def dialer_environment(plan: Plan) -> dict[str, str]:
     address, username, password = plan.trunk
     return _environment(
         DATABASE_URL=plan.database_url,
-        REDIS_URL=plan.redis_url,
+        REDIS_URL=plan.reach(plan.redis_url, "redis"),
         TOKEN_SECRET=plan.kept.token_secret,
         SIP_TRUNK_ADDRESS=address,
         SIP_TRUNK_USERNAME=username,
@@ -128,7 +132,7 @@ def _redis(plan: Plan) -> Spec:
 
 
 def _livekit_server(plan: Plan) -> Spec:
-    webhook = f"{plan.api_url}/webhooks/livekit" if plan.runs("api") else None
+    webhook = f"{plan.reach(plan.api_url, 'api')}/webhooks/livekit" if plan.runs("api") else None
     text = config_files.livekit_server(plan.ports, plan.kept, webhook)
     binary = str(servers_build.find(servers_build.LIVEKIT_SERVER))
     return Spec(
@@ -141,7 +145,7 @@ def _livekit_server(plan: Plan) -> Spec:
 
 
 def _livekit_sip(plan: Plan) -> Spec:
-    text = config_files.livekit_sip(plan.ports, plan.kept, plan.sip_ip)
+    text = config_files.livekit_sip(plan.ports, plan.kept, plan.sip_ip, plan.options.sip_settings)
     binary = str(servers_build.find(servers_build.LIVEKIT_SIP))
     return Spec(
         "livekit-sip",
@@ -195,7 +199,7 @@ def _api(plan: Plan) -> Spec:
 
 def _worker(plan: Plan, name: str) -> Spec:
     environment = _environment(
-        DIALER_URL=plan.api_url,
+        DIALER_URL=plan.reach(plan.api_url, "api"),
         WORKER_TOKEN=plan.kept.worker_tokens.get(name, ""),
         WORKER_ID=name,
         WORKER_HTTP_PORT=str(plan.ports[name]),
@@ -217,7 +221,7 @@ def _worker(plan: Plan, name: str) -> Spec:
 
 def _livekit(plan: Plan) -> dict[str, str]:
     return {
-        "LIVEKIT_URL": plan.livekit_url,
+        "LIVEKIT_URL": plan.reach(plan.livekit_url, "livekit"),
         "LIVEKIT_API_KEY": plan.kept.livekit_key,
         "LIVEKIT_API_SECRET": plan.kept.livekit_secret,
         "LIVEKIT_AGENT_NAME": "telephony",

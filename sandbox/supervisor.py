@@ -202,7 +202,7 @@ def _plan(options: Options, folders: Folders, announce: Announce) -> Plan:
     database = folders.data / "telephony.db"
     try:
         _check_programs(options, announce)
-        claimed = ports.claim(options.port_base)
+        claimed = ports.claim(options.port_base, via=options.via)
     except (ports.PortsTaken, servers_build.ServerMissing) as error:
         raise CannotStart(str(error)) from error
     secrets_file = folders.data / "secrets.json"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run every tier of tests, the fast ones first; stop at the first tier that fails.
+# Run every tier of tests, the fast ones first (those marked slow belong to `make faults`); stop at the first tier that fails.
 # Usage: setup/run_tests.sh [pytest's arguments]
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -21,7 +21,7 @@ run_tiers() {
     run_tier carrier go test -C sandbox/carrier ./... || return
     for tier in unit contract integration sip faults browser; do
         # No tests in a tier is a failure too: pytest then ends with status 5.
-        run_tier "$tier" .venv/bin/python -m pytest "tests/$tier" "$@" || return
+        run_tier "$tier" .venv/bin/python -m pytest "tests/$tier" -m "not slow" "$@" || return
     done
 }
 

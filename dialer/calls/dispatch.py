@@ -18,6 +18,7 @@ from dialer.calls.joining import Collaborators, Joining
 from dialer.calls.looping import keep_going
 from dialer.calls.pacing import Pace, Pacer
 from dialer.calls.waiting import tell_all
+from dialer.failpoints import Failpoint, passing
 from dialer.workers.capacity import measure
 from dialer.workers.presence import Capacity
 from telephony.call import WaitingFor
@@ -127,6 +128,7 @@ class Dispatcher:
             )
         if taken is None:
             return False
+        passing(Failpoint.CLAIM_AFTER_COMMIT)
         await self._with.signals.call_changed(seen.tenant_id, seen.call_id)
         self._joining.open(*taken, trunk_id)
         return True

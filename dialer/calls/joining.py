@@ -23,6 +23,7 @@ from dialer.calls.briefing import dial_request
 from dialer.calls.claims import Claim
 from dialer.calls.rooms import Dispatch, Rooms
 from dialer.calls.signals import Signals
+from dialer.failpoints import Failpoint, passing
 from dialer.tenants.tokens import Tokens
 from dialer.workers.capacity import measure
 from dialer.workers.presence import Presence
@@ -139,7 +140,9 @@ class Joining:
                     if not await claims.held(connection, mine):
                         return
                 await self._with.rooms.delete(mine.room)
+            passing(Failpoint.ROOM_BEFORE_CREATE)
             await self._with.rooms.create(mine.room, dispatch)
+            passing(Failpoint.ROOM_AFTER_CREATE)
         except Unavailable:
             self._rest_from_media_server()
             if call.call_type == CallType.VOIP.value:

@@ -27,6 +27,7 @@ from dialer.calls.rooms import Dispatch
 from dialer.calls.schemas import PlaceCall
 from dialer.calls.store import Calls
 from dialer.calls.view import call_view
+from dialer.failpoints import Failpoint, passing
 from dialer.problems import BadRequest
 from dialer.wiring import Services
 from telephony.call import (
@@ -142,6 +143,7 @@ async def _place_sip(order: Order, wired: Services) -> Placed:
         await record(tx, claims.fact(fresh, EventType.CALL_QUEUED, "queued", now), now=now)
         body = call_view(await calls.get(call["id"])).model_dump(mode="json")
         await _keep(tx, order, call["id"], body, now)
+    passing(Failpoint.PLACE_AFTER_COMMIT)
     await wired.signals.call_changed(order.tenant_id, call["id"])
     await wired.signals.work_waiting()
     return Placed(body)

@@ -58,8 +58,11 @@ class Signals(Protocol):
 
 async def _within(event: asyncio.Event, timeout: float) -> bool:
     if not event.is_set():
+        # Not wait_for: Python 3.11's loses a cancellation that meets the event, and with it the
+        # end of the loop that waits here (python/cpython#86296).
         try:
-            await asyncio.wait_for(event.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await event.wait()
         except TimeoutError:
             return False
     event.clear()

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from dialer import metrics
 from dialer.calls.permit import permit
+from dialer.failpoints import Failpoint, passing
 from dialer.ingest import livekit_webhook, worker_events
 from dialer.ingest.worker_events import Batch
 from dialer.problems import BadRequest
@@ -56,6 +57,7 @@ async def ask_permit(granted: Grant, wired: Wired) -> Permit:
     """Let the worker dial, once."""
     async with wired.database.transaction() as tx:
         call_id = await permit(tx, granted, now=wired.now())
+    passing(Failpoint.PERMIT_AFTER_COMMIT)
     await wired.signals.call_changed(granted.tenant_id, call_id)
     await wired.signals.work_waiting()
     return Permit()
@@ -67,6 +69,7 @@ async def report_events(granted: Grant, request: Request, wired: Wired) -> Ackno
     batch = await read_json(request, Batch)
     async with wired.database.transaction() as tx:
         stored = await worker_events.store(tx, granted, batch, now=wired.now())
+    passing(Failpoint.EVENTS_AFTER_COMMIT)
     if stored.moved:
         await wired.signals.call_changed(granted.tenant_id, stored.call_id)
     if stored.slot:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 from livekit import api
 
@@ -124,6 +125,7 @@ async def running(media: MediaServers, tmp_path: Path) -> AsyncGenerator[Running
     await livekit.close()
 
 
+@pytest.mark.fault("F14")
 async def test_a_call_waits_for_a_worker_and_ends_when_none_takes_it(running: Running) -> None:
     call_id = await running.place()
     await running.until_call(call_id, status="queued", waiting_for="worker")

@@ -79,6 +79,7 @@ async def test_a_room_lives_on_when_redis_comes_back_empty(
     assert await rooms.list("tel-") == []
 
 
+@pytest.mark.fault("F16")
 async def test_the_trunk_is_made_anew_when_redis_comes_back_empty(
     mortal: MediaServers, session: LiveKitSession
 ) -> None:

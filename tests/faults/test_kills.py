@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,31 +12,9 @@ import pytest
 
 from tests.kit.carrier_ledger import CarrierLedger
 from tests.kit.gateway import Gateway
+from tests.kit.processes import frozen, kill, processes, ready
 from tests.kit.rooms_left import rooms_left
 from tests.kit.until import until_sync
-
-
-def processes(running: dict[str, Any]) -> dict[str, int]:
-    """Read who runs now: the file is kept true across restarts."""
-    return json.loads(Path(running["state_file"]).read_text())["processes"]
-
-
-def ready(running: dict[str, Any]) -> bool:
-    try:
-        return httpx.get(f"{running['api_url']}/readyz", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-def kill(running: dict[str, Any], name: str) -> None:
-    """Kill a process for good and wait until another one of its name is ready."""
-    before = processes(running)[name]
-    os.kill(before, signal.SIGKILL)
-    until_sync(
-        lambda: processes(running).get(name) not in {None, before} and ready(running),
-        30,
-        what=f"{name} is back",
-    )
 
 
 @pytest.mark.parametrize(
@@ -57,6 +33,7 @@ def test_a_killed_process_comes_back_and_calls_go_out_again(
     assert ledger.only_call("+14155550102", since=since).invites == 1
 
 
+@pytest.mark.fault("F3")
 def test_the_api_is_killed_while_a_phone_rings(
     running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
 ) -> None:
@@ -73,6 +50,7 @@ def test_the_api_is_killed_while_a_phone_rings(
     assert ledger.only_call("+14155550115", since=since).invites == 1
 
 
+@pytest.mark.fault("F11")
 def test_a_worker_killed_mid_call_leaves_no_call_open(
     running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
 ) -> None:
@@ -94,6 +72,7 @@ def test_a_worker_killed_mid_call_leaves_no_call_open(
     assert len(ledger.calls("+14155550101", since=since)) == 1
 
 
+@pytest.mark.fault("F38")
 def test_a_worker_that_is_asked_to_stop_finishes_its_call(
     running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
 ) -> None:
@@ -116,6 +95,7 @@ def test_a_worker_that_is_asked_to_stop_finishes_its_call(
     until_sync(lambda: ready(running), 30)
 
 
+@pytest.mark.fault("F13")
 def test_a_call_waits_while_no_worker_is_there_and_is_dialled_when_one_comes(
     running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
 ) -> None:
@@ -123,9 +103,7 @@ def test_a_call_waits_while_no_worker_is_there_and_is_dialled_when_one_comes(
     until_sync(lambda: names <= processes(running).keys() and ready(running), 40)
     workers = [processes(running)[name] for name in names]
     since = datetime.now(UTC)
-    try:
-        for pid in workers:
-            os.kill(pid, signal.SIGSTOP)
+    with frozen(workers):
         until_sync(lambda: not ready(running), 15, what="the workers are missed")
         missing = httpx.get(f"{running['api_url']}/readyz", timeout=5).json()["missing"]
         call = gateway.place("+14155550102")
@@ -137,9 +115,6 @@ def test_a_call_waits_while_no_worker_is_there_and_is_dialled_when_one_comes(
         assert gateway.call(call["id"])["status"] == "queued"
         assert ledger.calls("+14155550102", since=since) == []
         assert "worker" in str(missing)
-    finally:
-        for pid in workers:
-            os.kill(pid, signal.SIGCONT)
 
     assert gateway.until_ended(call["id"], timeout=60)["outcome"] == "busy"
     assert ledger.only_call("+14155550102", since=since).invites == 1

@@ -35,6 +35,7 @@ async def _claimed(board: Switchboard, call_type: CallType = CallType.SIP) -> st
     return call_id
 
 
+@pytest.mark.fault("F15")
 @pytest.mark.parametrize("askers", [2, 8, 25])
 async def test_of_many_that_ask_at_once_one_may_dial(board: Switchboard, askers: int) -> None:
     call_id = await _claimed(board)

@@ -98,6 +98,7 @@ async def test_of_many_ends_told_at_once_the_first_stands(board: Switchboard) ->
     assert (await board.call(call_id)).ended_reason == reasons[movers[0]]
 
 
+@pytest.mark.fault("F31")
 async def test_what_comes_after_the_end_is_kept_and_changes_nothing(board: Switchboard) -> None:
     call_id, _ = await board.talking()
     await _tell(board, call_id, EventType.CALL_ENDED, "e", ended_reason="silence", ended_by="agent")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
 
 
 @contextmanager
-def sandbox(state: Path, *arguments: str) -> Generator[dict[str, Any]]:
-    """Run a sandbox until the block ends.
+def sandbox(
+    state: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> Generator[dict[str, Any]]:
+    """Run a sandbox until the block ends, its environment on top of ours.
 
     Errors: AssertionError with what it printed when it does not become ready or does not stop.
     """
@@ -43,7 +46,12 @@ def sandbox(state: Path, *arguments: str) -> Generator[dict[str, Any]]:
     with printed.open("wb") as output:
         # A session of its own: Ctrl-C reaches the tests, and they end the sandbox in order.
         process = subprocess.Popen(
-            command, cwd=PROJECT, stdout=output, stderr=output, start_new_session=True
+            command,
+            cwd=PROJECT,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, **(environment or {})},
         )
     try:
         until_sync(

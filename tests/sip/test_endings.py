@@ -26,6 +26,7 @@ def test_silence_on_both_sides_ends_the_call(gateway: Gateway, ledger: CarrierLe
     assert ledger.only_call("+14155550101", since=since).received("BYE")
 
 
+@pytest.mark.fault("F30")
 def test_a_call_ends_at_its_longest_duration(gateway: Gateway, ledger: CarrierLedger) -> None:
     since = datetime.now(UTC)
     call = gateway.place("+14155550133", max_duration_seconds=15)
@@ -53,6 +54,7 @@ def test_early_media_is_not_an_answer(gateway: Gateway, ledger: CarrierLedger) -
     assert audible and datetime.fromisoformat(audible) > (seen.at("answered_at") or datetime.max)
 
 
+@pytest.mark.fault("F28")
 @pytest.mark.parametrize("number", ["+14155550129", "+14155550132"], ids=["pcma_only", "hold"])
 def test_an_unusual_far_end_hears_the_greeting(
     number: str, gateway: Gateway, ledger: CarrierLedger
@@ -70,6 +72,7 @@ def test_an_unusual_far_end_hears_the_greeting(
     assert (ended["outcome"], ended["ended_reason"]) == ("completed", "api_hangup")
 
 
+@pytest.mark.fault("F25")
 def test_a_lost_bye_leaves_nothing_open(gateway: Gateway) -> None:
     call = gateway.place("+14155550135")
     gateway.until_status(call["id"], "in_progress")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from tests.kit.carrier_ledger import CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.rooms_left import rooms_left
 from tests.kit.until import until_sync
 
 
+@pytest.mark.fault("F27")
 def test_a_hang_up_while_it_rings_cancels_the_invite(
     gateway: Gateway, ledger: CarrierLedger, running: dict[str, Any]
 ) -> None:
@@ -35,6 +38,7 @@ def test_a_hang_up_while_it_rings_cancels_the_invite(
     until_sync(lambda: not rooms_left(running, call["id"], gateway), 15, what="the room is gone")
 
 
+@pytest.mark.fault("F27")
 def test_a_hang_up_mid_call_sends_bye(
     gateway: Gateway, ledger: CarrierLedger, running: dict[str, Any]
 ) -> None:

@@ -91,6 +91,7 @@ def bridge_lost_the_answer(call: dict[str, Any], gateway: Gateway) -> bool:
     return ended[0]["data"].get("message") == "the bridge lost the answer"
 
 
+@pytest.mark.fault("F19", "F21", "F22", "F23", "F24")
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_a_call_ends_as_the_table_says(
     row: Expected,

@@ -316,3 +316,65 @@ async def test_a_deletion_that_hangs_is_tried_again(monkeypatch: pytest.MonkeyPa
 
     assert await hang_up(cast("Any", Rooms()), "tel-att_1")
     assert tries == ["tel-att_1"] * 2
+
+
+class NoBridge(Bridge):
+    """A SIP service without a bridge behind it, at first."""
+
+    def __init__(self, *, times: int, message: str = "no response from servers") -> None:
+        super().__init__()
+        self.times = times
+        self.message = message
+
+    async def create_sip_participant(
+        self, create: api.CreateSIPParticipantRequest, *, timeout: float
+    ) -> None:
+        if len(self.asked) < self.times:
+            self.asked.append(create)
+            raise api.ServerError("unavailable", self.message, status=503)
+        await super().create_sip_participant(create, timeout=timeout)
+
+
+@pytest.mark.asyncio
+@pytest.mark.fault("F5", "F6")
+async def test_a_call_that_no_bridge_took_is_offered_again() -> None:
+    case = Case()
+    bridge = NoBridge(times=1)
+    case.leg._sip = cast("Any", bridge)  # pyright: ignore[reportPrivateUsage]
+    case.bridge = bridge
+    await case.dial()
+    await until(lambda: len(bridge.asked) == 2)
+    bridge.answer.set_result(None)
+    await until(lambda: case.leg.answered.is_set())
+    await case.leg.aclose()
+    assert len(bridge.asked) == 2
+    assert case.events == ["call.answered"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.fault("F5", "F6")
+async def test_a_call_that_no_bridge_takes_for_long_is_lost_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.legs._BRIDGE_PATIENCE", 0.0)
+    case = Case()
+    case.leg._sip = cast("Any", NoBridge(times=99))  # pyright: ignore[reportPrivateUsage]
+    case.bridge = cast("Bridge", case.leg._sip)  # pyright: ignore[reportPrivateUsage]
+    await case.dial()
+    ending = await asyncio.wait_for(case.end.wait(), 5)
+    await case.leg.aclose()
+    assert ending.reason is EndedReason.BRIDGE_LOST
+    assert len(case.bridge.asked) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_bridge_that_took_the_call_and_failed_is_not_asked_again() -> None:
+    case = Case()
+    bridge = NoBridge(times=99, message="something else was not available")
+    case.leg._sip = cast("Any", bridge)  # pyright: ignore[reportPrivateUsage]
+    case.bridge = bridge
+    await case.dial()
+    ending = await asyncio.wait_for(case.end.wait(), 5)
+    await case.leg.aclose()
+    assert ending.reason is EndedReason.BRIDGE_LOST
+    assert len(bridge.asked) == 1

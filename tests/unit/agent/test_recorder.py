@@ -103,6 +103,7 @@ async def test_a_call_that_was_not_answered_leaves_no_recording(tmp_path: Path) 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.fault("F35")
 @pytest.mark.asyncio
 async def test_a_disk_that_refuses_ends_the_recording_and_not_the_call(tmp_path: Path) -> None:
     blocked = tmp_path / "in-the-way"

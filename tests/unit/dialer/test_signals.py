@@ -45,3 +45,17 @@ async def test_everyone_who_watches_a_call_is_woken() -> None:
     async with asyncio.timeout(30):
         await asyncio.gather(*waiting)
     assert signals.watched() == []
+
+
+async def test_a_cancellation_that_meets_a_signal_is_not_lost() -> None:
+    for ticks in range(4):
+        signals = LocalSignals()
+        waiting = asyncio.create_task(signals.wait_work(60))
+        await asyncio.sleep(0.01)
+        await signals.work_waiting()
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        # The wait may be over by now; where it is not, its end is the cancellation.
+        if waiting.cancel():
+            await asyncio.wait([waiting])
+            assert waiting.cancelled(), f"after {ticks} ticks"

@@ -31,3 +31,21 @@ def test_an_unknown_name_is_refused_with_the_known_ones(capsys: pytest.CaptureFi
         options.parse(["--without", "phone"])
     assert left.value.code == 2
     assert "livekit-sip" in capsys.readouterr().err
+
+
+def test_parts_are_reached_through_proxies() -> None:
+    chosen = options.parse(["--via", "redis=127.0.0.1:7000, carrier=127.0.0.1:7001"])
+    assert chosen.via == {"redis": "127.0.0.1:7000", "carrier": "127.0.0.1:7001"}
+
+
+@pytest.mark.parametrize("text", ["speech=127.0.0.1:7000", "redis", "redis=7000"])
+def test_a_proxy_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(SystemExit):
+        options.parse(["--via", text])
+
+
+def test_the_bridges_settings_are_a_mapping() -> None:
+    chosen = options.parse(["--sip-settings", "{max_cpu_utilization: 0.9}"])
+    assert chosen.sip_settings == {"max_cpu_utilization": 0.9}
+    with pytest.raises(SystemExit):
+        options.parse(["--sip-settings", "nothing"])

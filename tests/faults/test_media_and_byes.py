@@ -1,0 +1,169 @@
+"""What is lost between bridge and carrier: a BYE, the media, its ports, those who watch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.faults.conftest import Stack
+from tests.kit.carrier_ledger import CarrierLedger
+from tests.kit.gateway import Gateway
+from tests.kit.on_the_phone import on_the_phone
+from tests.kit.processes import frozen, processes, ready
+from tests.kit.rooms_left import rooms_left
+from tests.kit.running import sandbox
+from tests.kit.until import until_sync
+
+
+@pytest.mark.fault("F25")
+def test_a_callee_whose_bye_is_lost_is_missed_by_its_media(
+    whole: Stack, gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    """F25: the callee hangs up, and not one of its BYEs arrives."""
+    since = datetime.now(UTC)
+    with whole.sip.loss("drop", "BYE", towards="bridge") as lost:
+        call = gateway.place("+14155550112")
+        ended = gateway.until_ended(call["id"], timeout=120)
+    assert lost.met > 1, "it was repeated, and lost every time"
+    # The phone may send silence for as long as it repeats its BYE: then the agent gives up first.
+    assert ended["outcome"] == "completed"
+    assert ended["ended_reason"] in {"media_timeout", "silence"}
+    assert ledger.only_call("+14155550112", since=since).invites == 1
+    until_sync(
+        lambda: not rooms_left(whole.running, call["id"], gateway), 30, what="the room is gone"
+    )
+
+
+@pytest.mark.fault("F25")
+def test_a_lossy_network_rings_each_phone_once(
+    whole: Stack, gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    """F25: messages are lost, doubled and out of order, and nobody is rung twice."""
+    since = datetime.now(UTC)
+    numbers = ("+14155550102", "+14155550104", "+14155550112")
+    with (
+        whole.sip.loss("drop", share=0.15) as lost,
+        whole.sip.loss("duplicate", share=0.3) as doubled,
+        whole.sip.loss("reorder", share=0.2),
+    ):
+        ids = [gateway.place(number)["id"] for number in numbers]
+        ended = [gateway.until_ended(call_id, timeout=120) for call_id in ids]
+    assert lost.met + doubled.met > 0
+    assert all(call["ended_reason"] for call in ended)
+    for number in numbers:
+        seen = ledger.calls(number, since=since)
+        assert len(seen) <= 1 and all(call.invites == 1 for call in seen)
+    for call_id in ids:
+        until_sync(
+            lambda call_id=call_id: not rooms_left(whole.running, call_id, gateway),
+            30,
+            what="the room is gone",
+        )
+
+
+@pytest.mark.fault("F26")
+def test_a_callee_who_hangs_up_at_once_stops_the_greeting(
+    whole: Stack, gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    """F26: BYE 300 ms after the answer, with the greeting on its way."""
+    since = datetime.now(UTC)
+    call = gateway.place("+14155550143")
+    ended = gateway.until_ended(call["id"])
+    assert (ended["outcome"], ended["ended_reason"]) == ("completed", "callee_hangup")
+    until_sync(
+        lambda: not rooms_left(whole.running, call["id"], gateway), 15, what="the room is gone"
+    )
+    assert ledger.only_call("+14155550143", since=since).invites == 1
+    assert not [turn for turn in gateway.turns(call["id"]) if turn["speaker"] == "callee"]
+    until_sync(lambda: _jobs(gateway) == 0, 20, what="no worker holds a job")
+
+
+@pytest.mark.fault("F30")
+@pytest.mark.parametrize("dead", [("api",), ("worker", "worker-2")], ids=["api", "workers"])
+def test_a_call_past_its_longest_duration_ends_without_one_of_its_guards(
+    dead: tuple[str, ...], whole: Stack, gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    """F30: the worker's timer ends it while the API is frozen; the reaper where workers are.
+
+    livekit-sip 1.8.0 keeps no limit of its own (livekit/sip#762): with both dead the call goes on
+    until one of them is back.
+    """
+    limits = {"max_duration_seconds": 10, "ring_timeout_seconds": 5}
+    call, since = on_the_phone(gateway, "+14155550101", **limits)
+    with frozen([processes(whole.running)[name] for name in dead]):
+        until_sync(
+            lambda: ledger.only_call("+14155550101", since=since).received("BYE"),
+            60,
+            what="BYE at the phone",
+        )
+    until_sync(lambda: ready(whole.running), 60, what="they are back")
+    ended = gateway.until_ended(call["id"], timeout=60)
+    assert ended["ended_reason"] in {"max_duration", "lost"}
+    assert ledger.only_call("+14155550101", since=since).invites == 1
+    until_sync(
+        lambda: not rooms_left(whole.running, call["id"], gateway), 30, what="the room is gone"
+    )
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, CarrierLedger]]:
+    """Give a sandbox whose bridge has RTP ports for two calls."""
+    state = tmp_path_factory.mktemp("narrow")
+    ports = "{rtp_port: 9300-9303}"
+    with sandbox(state, "--without", "worker-2", "--sip-settings", ports) as stack:
+        gateway = Gateway(stack["api_url"], stack["api_key"])
+        ledger = CarrierLedger(stack["carrier_control_url"])
+        yield gateway, ledger
+        gateway.close()
+        ledger.close()
+
+
+@pytest.mark.fault("F29")
+def test_calls_without_an_rtp_port_end_and_the_others_go_on(
+    narrow: tuple[Gateway, CarrierLedger],
+) -> None:
+    """F29: four calls, and ports for two of them."""
+    gateway, ledger = narrow
+    number = "+14155550133"
+    up = [on_the_phone(gateway, number) for _ in range(2)]
+    first, since = [call["id"] for call, _ in up], up[0][1]
+    late = [gateway.place(number)["id"] for _ in range(2)]
+    for call_id in late:
+        ended = gateway.until_ended(call_id, timeout=60)
+        assert ended["outcome"] == "failed", gateway.events(call_id)
+
+    assert all(gateway.call(call_id)["status"] == "in_progress" for call_id in first)
+    seen = ledger.calls(number, since=since)
+    assert all(call.invites == 1 for call in seen)
+    heard = [call.rtp["packets_received"] for call in seen if call.state == "answered"]
+    assert len(heard) == 2
+    until_sync(
+        lambda: all(
+            call.rtp["packets_received"] >= before + 50
+            for call, before in zip(
+                [c for c in ledger.calls(number, since=since) if c.state == "answered"],
+                heard,
+                strict=True,
+            )
+        ),
+        20,
+        what="RTP goes on",
+    )
+    for call_id in first:
+        gateway.hang_up(call_id)
+        assert gateway.until_ended(call_id)["ended_reason"] == "api_hangup"
+
+
+def _jobs(gateway: Gateway) -> float:
+    answer = gateway.http.get("/metrics")
+    answer.raise_for_status()
+    lines = answer.text.splitlines()
+    found = [
+        float(line.rsplit(" ", 1)[1])
+        for line in lines
+        if line.startswith("telephony_worker_live_calls")
+    ]
+    assert found, answer.text
+    return sum(found)
