@@ -1,6 +1,6 @@
 # Every target does its own set-up; see `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint lock clean
+.PHONY: help setup demo up test chaos lint lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,6 +13,10 @@ up: ## run the whole stack in the foreground (ARGS="--without carrier ...")
 
 test: ## run every tier of tests (ARGS: more for pytest)
 	@setup/prepare.sh test && exec setup/run_tests.sh $(ARGS)
+
+chaos: ## place calls while random processes are killed (KILLS=N SEED=S; the same seed goes on)
+	@setup/prepare.sh test && exec .venv/bin/python -m tests.faults.chaos \
+		$(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 lint: ## check style, types, imports and the Go code
 	@setup/prepare.sh lint && exec setup/lint.sh
