@@ -21,7 +21,7 @@ run_tiers() {
     run_tier carrier go test -C sandbox/carrier ./... || return
     for tier in unit contract integration sip faults browser; do
         # No tests in a tier is a failure too: pytest then ends with status 5.
-        run_tier "$tier" .venv/bin/python -m pytest "tests/$tier" "$@" || return
+        run_tier "$tier" .venv/bin/python -m pytest "tests/$tier" -m "not slow" "$@" || return
     done
 }
 
