@@ -21,6 +21,9 @@ NAMES: Final = (
     "worker-2",
 )
 
+#: What `--twice` adds; the workers are two anyway.
+SECOND: Final = ("livekit-server-2", "livekit-sip-2", "api-2", "loops", "loops-2")
+
 
 @dataclass(frozen=True)
 class PhoneSystem:
@@ -42,6 +45,7 @@ class Options:
     without: frozenset[str] = frozenset()
     carrier: PhoneSystem | None = None
     database_url: str | None = None
+    twice: bool = False
     state: Path = DEFAULT_STATE
 
 
@@ -67,6 +71,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--database-url", metavar="URL", help="keep calls in Postgres instead of SQLite"
     )
     parser.add_argument(
+        "--twice",
+        action="store_true",
+        help="run two of every part on one Redis; needs --database-url",
+    )
+    parser.add_argument(
         "--state",
         type=lambda text: Path(text).resolve(),
         default=DEFAULT_STATE,
@@ -82,6 +91,7 @@ def from_arguments(arguments: argparse.Namespace) -> Options:
         without=arguments.without,
         carrier=arguments.carrier,
         database_url=arguments.database_url,
+        twice=arguments.twice,
         state=arguments.state,
     )
 
@@ -92,7 +102,10 @@ def parse(arguments: Sequence[str]) -> Options:
         prog="python -m sandbox", description="Run a phone network in a box until Ctrl-C."
     )
     add_arguments(parser)
-    return from_arguments(parser.parse_args(arguments))
+    chosen = from_arguments(parser.parse_args(arguments))
+    if chosen.twice and chosen.database_url is None:
+        parser.error("--twice needs --database-url: SQLite serves one dialer process")
+    return chosen
 
 
 def phone_system(text: str) -> PhoneSystem:

@@ -23,6 +23,12 @@ ORDER: Final = (
     "worker",
     "worker-2",
     "claim",
+    "api-2",
+    "livekit-2",
+    "livekit-tcp-2",
+    "sip-2",
+    "sip-health-2",
+    "sip-metrics-2",
 )
 _SIP_RTP: Final = (20, 300)
 _CARRIER_RTP: Final = (320, 300)

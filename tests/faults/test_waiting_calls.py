@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +21,7 @@ BUSY = "+14155550102"
 
 
 @contextmanager
-def all_seats_taken(gateway: Gateway) -> Iterator[None]:
+def all_seats_taken(gateway: Gateway) -> Generator[None]:
     """Keep every worker busy with phones that ring on, until the block ends."""
     taken = [gateway.place(RINGS_ON, ring_timeout_seconds=80)["id"] for _ in range(SEATS)]
     try:

@@ -46,7 +46,7 @@ class Player:
     def __init__(self, running: dict[str, Any], announce: Announce) -> None:
         self._running = running
         self._announce = announce
-        self._urls = [running["api_url"]]
+        self._urls: list[str] = running["api_urls"]
 
     async def play(self, plan: Plan) -> Round:
         """Play a round."""
