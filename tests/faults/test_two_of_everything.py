@@ -122,6 +122,12 @@ def whole(pair: dict[str, Any]) -> bool:
     )
 
 
+def times_ready(pair: dict[str, Any], name: str) -> int:
+    """Count how often the sandbox found a process ready; a new pid alone is not healthy yet."""
+    printed = Path(pair["state_file"]).parent / "printed.log"
+    return printed.read_text(errors="replace").count(f" {name} is ready")
+
+
 def test_calls_spread_over_both_workers_and_all_end_well(
     pair: dict[str, Any], gateways: list[Gateway], carrier: CarrierLedger
 ) -> None:
@@ -187,9 +193,12 @@ async def _rolling_restart(pair: dict[str, Any], carrier: CarrierLedger) -> None
     try:
         for name in ALL:
             old = processes(pair)[name]
+            before = times_ready(pair, name)
             os.kill(old, signal.SIGTERM)
             await until(
-                lambda name=name, old=old: processes(pair).get(name) not in {None, old}, 120
+                lambda name=name, before=before: times_ready(pair, name) > before,
+                120,
+                what=f"{name} is ready again",
             )
             await until(lambda: asyncio.to_thread(whole, pair), 120, what=f"whole after {name}")
     finally:
