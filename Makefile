@@ -1,6 +1,6 @@
 # Every target does its own set-up; see `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test faults lint lock clean
+.PHONY: help setup demo up test faults chaos lint lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,10 @@ test: ## run every tier of tests (ARGS: more for pytest)
 
 faults: ## run every test of the fault matrix, the slow ones too, and say how far it is
 	@setup/prepare.sh test && exec .venv/bin/python -m pytest tests -m fault --tell-rows $(ARGS)
+
+chaos: ## place calls while random processes are killed (KILLS=N SEED=S; the same seed goes on)
+	@setup/prepare.sh test && exec .venv/bin/python -m tests.faults.chaos \
+		$(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 lint: ## check style, types, imports and the Go code
 	@setup/prepare.sh lint && exec setup/lint.sh

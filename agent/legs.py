@@ -41,6 +41,9 @@ from telephony.worker_contract import BROWSER_IDENTITY, CALLEE_IDENTITY
 #: The participant attribute in which the bridge tells how the call stands.
 CALL_STATUS: Final = "sip.callStatus"
 
+#: The header of the INVITE by which we and the carrier's support find the same call.
+ATTEMPT_HEADER: Final = "X-Attempt-Id"
+
 #: How much later than asked our own guards act, so that the bridge speaks first.
 _BRIDGE_GRACE: Final = timedelta(seconds=5)
 #: For how long another bridge is waited for while none takes a call; a restart is shorter. It is
@@ -303,6 +306,7 @@ def invitation(request: DialRequest, room: str) -> api.CreateSIPParticipantReque
         participant_identity=CALLEE_IDENTITY,
         participant_name="callee",
         hide_phone_number=True,
+        headers={ATTEMPT_HEADER: request.attempt_id},
         play_dialtone=False,
         krisp_enabled=False,
         wait_until_answered=True,

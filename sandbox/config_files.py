@@ -5,12 +5,34 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from sandbox.ports import Ports
 from sandbox.secrets_kept import Secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which one of two it is, and whether there are two: they share a range of ports by halves."""
+
+    second: bool = False
+    twice: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """Give what the second one's names end with."""
+        return "-2" if self.second else ""
+
+    def share(self, ports: tuple[int, int]) -> tuple[int, int]:
+        """Give its part of a range."""
+        first, last = ports
+        middle = (first + last + 1) // 2
+        if not self.twice:
+            return ports
+        return (middle, last) if self.second else (first, middle - 1)
 
 
 def redis(ports: Ports, folder: str) -> str:
@@ -30,14 +52,14 @@ def redis(ports: Ports, folder: str) -> str:
     )
 
 
-def livekit_server(ports: Ports, kept: Secrets, webhook_url: str | None) -> str:
+def livekit_server(ports: Ports, kept: Secrets, webhook_url: str | None, which: Which) -> str:
     """Render livekit-server's configuration."""
-    first, last = ports.media
+    first, last = which.share(ports.media)
     config: dict[str, Any] = {
-        "port": ports["livekit"],
+        "port": ports[f"livekit{which.suffix}"],
         "bind_addresses": ["127.0.0.1"],
         "rtc": {
-            "tcp_port": ports["livekit-tcp"],
+            "tcp_port": ports[f"livekit-tcp{which.suffix}"],
             "port_range_start": first,
             "port_range_end": last,
             "use_external_ip": False,
@@ -57,24 +79,29 @@ def livekit_server(ports: Ports, kept: Secrets, webhook_url: str | None) -> str:
 
 
 def livekit_sip(
-    ports: Ports, kept: Secrets, listen_ip: str, settings: Mapping[str, Any] | None = None
+    ports: Ports,
+    kept: Secrets,
+    listen_ip: str,
+    which: Which,
+    settings: Mapping[str, Any] | None = None,
 ) -> str:
     """Render livekit-sip's configuration, with settings on top; media timeouts are its defaults."""
-    first, last = ports.sip_rtp
+    first, last = which.share(ports.sip_rtp)
+    port = ports[f"sip{which.suffix}"]
     config: dict[str, Any] = {
         "api_key": kept.livekit_key,
         "api_secret": kept.livekit_secret,
-        "ws_url": f"ws://{ports.reach('livekit')}",
+        "ws_url": f"ws://{ports.reach(f'livekit{which.suffix}')}",
         "redis": {"address": ports.reach("redis")},
-        "sip_port": ports["sip"],
-        "sip_port_listen": ports["sip"],
+        "sip_port": port,
+        "sip_port_listen": port,
         "rtp_port": f"{first}-{last}",
         "listen_ip": listen_ip,
         "local_net": str(ipaddress.ip_network(f"{listen_ip}/8", strict=False)),
         "nat_1_to_1_ip": listen_ip,
         "use_external_ip": False,
-        "health_port": ports["sip-health"],
-        "prometheus_port": ports["sip-metrics"],
+        "health_port": ports[f"sip-health{which.suffix}"],
+        "prometheus_port": ports[f"sip-metrics{which.suffix}"],
         # Else dials are refused when the machine is busy: here it also plays the whole network.
         "max_cpu_utilization": 1.0,
         "logging": {"level": "info", "json": True},

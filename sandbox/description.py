@@ -35,6 +35,7 @@ def _of(plan: Plan) -> dict[str, Any]:
         "version": VERSION,
         "pid": os.getpid(),
         "api_url": plan.api_url,
+        "api_urls": [plan.api_of(name) for name in ("api", "api-2") if plan.runs(name)],
         "api_key": plan.kept.api_key or None,
         "console_url": None,
         "docs_url": f"{plan.api_url}/docs",

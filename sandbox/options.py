@@ -25,6 +25,9 @@ NAMES: Final = (
 #: What can be reached through a proxy: its clients are told the proxy's address.
 REACHED: Final = ("redis", "livekit", "carrier", "api")
 
+#: What `--twice` adds; the workers are two anyway.
+SECOND: Final = ("livekit-server-2", "livekit-sip-2", "api-2", "loops", "loops-2")
+
 
 @dataclass(frozen=True)
 class PhoneSystem:
@@ -48,6 +51,7 @@ class Options:
     database_url: str | None = None
     via: Mapping[str, str] = field(default_factory=dict[str, str])
     sip_settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    twice: bool = False
     state: Path = DEFAULT_STATE
 
 
@@ -87,6 +91,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="put these on top of livekit-sip's configuration, as {max_cpu_utilization: 0.9}",
     )
     parser.add_argument(
+        "--twice",
+        action="store_true",
+        help="run two of every part on one Redis; needs --database-url",
+    )
+    parser.add_argument(
         "--state",
         type=lambda text: Path(text).resolve(),
         default=DEFAULT_STATE,
@@ -104,6 +113,7 @@ def from_arguments(arguments: argparse.Namespace) -> Options:
         database_url=arguments.database_url,
         via=arguments.via,
         sip_settings=arguments.sip_settings,
+        twice=arguments.twice,
         state=arguments.state,
     )
 
@@ -114,7 +124,10 @@ def parse(arguments: Sequence[str]) -> Options:
         prog="python -m sandbox", description="Run a phone network in a box until Ctrl-C."
     )
     add_arguments(parser)
-    return from_arguments(parser.parse_args(arguments))
+    chosen = from_arguments(parser.parse_args(arguments))
+    if chosen.twice and chosen.database_url is None:
+        parser.error("--twice needs --database-url: SQLite serves one dialer process")
+    return chosen
 
 
 def phone_system(text: str) -> PhoneSystem:

@@ -24,11 +24,19 @@ ORDER: Final = (
     "worker",
     "worker-2",
     "claim",
+    "api-2",
+    "livekit-2",
+    "livekit-tcp-2",
+    "sip-2",
+    "sip-health-2",
+    "sip-metrics-2",
 )
 _SIP_RTP: Final = (20, 300)
 _CARRIER_RTP: Final = (320, 300)
 _MEDIA: Final = (620, 600)
 SIZE: Final = 1220
+#: Where media flows while calls are up, counted from the base.
+MEDIA_PORTS: Final = range(_SIP_RTP[0], SIZE)
 #: Below the range that Linux gives to outgoing connections.
 _BLOCKS: Final = range(10_000, 32_000 - SIZE, 1_300)
 _LOOPBACK: Final = "127.0.0.1"

@@ -22,6 +22,11 @@ def redis(host: str, port: int) -> Probe:
     return partial(_redis, host, port)
 
 
+async def nothing_to_ask() -> str | None:
+    """Take a process without a port as ready for as long as it runs."""
+    return None
+
+
 async def _http(url: str) -> str | None:
     try:
         async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False, verify=False) as client:

@@ -6,11 +6,12 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sandbox import config_files, probes, servers_build
 from sandbox.atomic import write_private
 from sandbox.folders import PROJECT, Folders
-from sandbox.options import Options
+from sandbox.options import SECOND, Options
 from sandbox.ports import Ports
 from sandbox.secrets_kept import Secrets
 from sandbox.settings import Settings, inherited
@@ -87,23 +88,40 @@ class Plan:
 
     def runs(self, name: str) -> bool:
         """Tell whether a process is part of this run."""
-        return name not in self.options.without
+        return name not in self.options.without and (self.options.twice or name not in SECOND)
+
+    def which(self, name: str) -> config_files.Which:
+        """Tell which one of two a process is."""
+        return config_files.Which(name.endswith("-2"), self.options.twice)
+
+    def api_of(self, name: str) -> str:
+        """Give the address of the API that is a process's own, or its neighbour."""
+        return f"http://{self.ports.address(f'api{self._half(name)}')}"
+
+    def livekit_of(self, name: str) -> str:
+        """Give the address of the livekit-server that a process uses."""
+        return f"ws://{self.ports.address(f'livekit{self._half(name)}')}"
+
+    def _half(self, name: str) -> str:
+        return "-2" if self.options.twice and name.endswith("-2") else ""
 
 
 def spec(plan: Plan, name: str) -> Spec:
     """Give the spec of a process; its configuration is written where it finds it."""
+    alone = {"redis": _redis, "carrier": _carrier, "speech": _speech}
+    if name in alone:
+        return alone[name](plan)
     makers = {
-        "redis": _redis,
         "livekit-server": _livekit_server,
         "livekit-sip": _livekit_sip,
-        "carrier": _carrier,
-        "speech": _speech,
         "api": _api,
+        "loops": _loops,
+        "worker": _worker,
     }
-    return makers[name](plan) if name in makers else _worker(plan, name)
+    return makers[name.removesuffix("-2")](plan, name)
 
 
-def dialer_environment(plan: Plan) -> dict[str, str]:
+def dialer_environment(plan: Plan, name: str = "api") -> dict[str, str]:
     """Give the environment of the dialer and its commands."""
     address, username, password = plan.trunk
     return _environment(
@@ -118,10 +136,10 @@ def dialer_environment(plan: Plan) -> dict[str, str]:
         SIP_CALLER_IDS=CALLER_IDS,
         AGENTS_FILE=str(PROJECT / "agents.yaml"),
         API_HOST="127.0.0.1",
-        API_PORT=str(plan.ports["api"]),
+        API_PORT=str(urlsplit(plan.api_of(name)).port),
         PUBLIC_URL=plan.api_url,
         LIVEKIT_PUBLIC_URL=plan.livekit_url,
-        **_livekit(plan),
+        **_livekit(plan, name),
     )
 
 
@@ -131,28 +149,33 @@ def _redis(plan: Plan) -> Spec:
     return Spec("redis", ("redis-server", config), _environment(), probe)
 
 
-def _livekit_server(plan: Plan) -> Spec:
-    webhook = f"{plan.reach(plan.api_url, 'api')}/webhooks/livekit" if plan.runs("api") else None
-    text = config_files.livekit_server(plan.ports, plan.kept, webhook)
+def _livekit_server(plan: Plan, name: str) -> Spec:
+    webhook = (
+        f"{plan.reach(plan.api_of(name), 'api')}/webhooks/livekit" if plan.runs("api") else None
+    )
+    text = config_files.livekit_server(plan.ports, plan.kept, webhook, plan.which(name))
     binary = str(servers_build.find(servers_build.LIVEKIT_SERVER))
     return Spec(
-        "livekit-server",
-        (binary, "--config", _written(plan, "livekit-server.yaml", text)),
+        name,
+        (binary, "--config", _written(plan, f"{name}.yaml", text)),
         _environment(),
-        probes.http(f"http://{plan.ports.address('livekit')}/"),
+        probes.http(f"http{plan.livekit_of(name).removeprefix('ws')}/"),
         after=("redis",),
     )
 
 
-def _livekit_sip(plan: Plan) -> Spec:
-    text = config_files.livekit_sip(plan.ports, plan.kept, plan.sip_ip, plan.options.sip_settings)
+def _livekit_sip(plan: Plan, name: str) -> Spec:
+    which = plan.which(name)
+    text = config_files.livekit_sip(
+        plan.ports, plan.kept, plan.sip_ip, which, plan.options.sip_settings
+    )
     binary = str(servers_build.find(servers_build.LIVEKIT_SIP))
     return Spec(
-        "livekit-sip",
-        (binary, "--config", _written(plan, "livekit-sip.yaml", text)),
+        name,
+        (binary, "--config", _written(plan, f"{name}.yaml", text)),
         _environment(),
-        probes.http(f"http://{plan.ports.address('sip-health')}/"),
-        after=("redis", "livekit-server"),
+        probes.http(f"http://{plan.ports.address(f'sip-health{which.suffix}')}/"),
+        after=("redis", f"livekit-server{which.suffix}"),
         # SIGTERM would wait for calls to end, without limit; SIGINT hangs them up.
         stop_signal=signal.SIGINT,
     )
@@ -187,19 +210,30 @@ def _speech(plan: Plan) -> Spec:
     return Spec("speech", command, _environment(), probe, first_ready_within=180.0)
 
 
-def _api(plan: Plan) -> Spec:
+def _api(plan: Plan, name: str) -> Spec:
+    split = ("--no-loops",) if plan.runs("loops") else ()
     return Spec(
-        "api",
-        (sys.executable, "-m", "dialer", "api"),
-        dialer_environment(plan),
-        probes.http(f"{plan.api_url}/healthz"),
+        name,
+        (sys.executable, "-m", "dialer", "api", *split),
+        dialer_environment(plan, name),
+        probes.http(f"{plan.api_of(name)}/healthz"),
+        after=("redis", "livekit-server"),
+    )
+
+
+def _loops(plan: Plan, name: str) -> Spec:
+    return Spec(
+        name,
+        (sys.executable, "-m", "dialer", "loops"),
+        dialer_environment(plan, name),
+        probes.nothing_to_ask,
         after=("redis", "livekit-server"),
     )
 
 
 def _worker(plan: Plan, name: str) -> Spec:
     environment = _environment(
-        DIALER_URL=plan.reach(plan.api_url, "api"),
+        DIALER_URL=plan.reach(plan.api_of(name), "api"),
         WORKER_TOKEN=plan.kept.worker_tokens.get(name, ""),
         WORKER_ID=name,
         WORKER_HTTP_PORT=str(plan.ports[name]),
@@ -207,7 +241,7 @@ def _worker(plan: Plan, name: str) -> Spec:
         OPENAI_API_KEY=plan.settings.openai_api_key.get_secret_value(),
         SPOOL_DIR=str(plan.folders.data / "spool"),
         RECORDINGS_DIR=str(plan.folders.recordings),
-        **_livekit(plan),
+        **_livekit(plan, name),
     )
     return Spec(
         name,
@@ -219,9 +253,9 @@ def _worker(plan: Plan, name: str) -> Spec:
     )
 
 
-def _livekit(plan: Plan) -> dict[str, str]:
+def _livekit(plan: Plan, name: str) -> dict[str, str]:
     return {
-        "LIVEKIT_URL": plan.reach(plan.livekit_url, "livekit"),
+        "LIVEKIT_URL": plan.reach(plan.livekit_of(name), "livekit"),
         "LIVEKIT_API_KEY": plan.kept.livekit_key,
         "LIVEKIT_API_SECRET": plan.kept.livekit_secret,
         "LIVEKIT_AGENT_NAME": "telephony",

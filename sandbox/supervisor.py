@@ -21,7 +21,7 @@ from sandbox import (
 )
 from sandbox.description import Description
 from sandbox.folders import Folders
-from sandbox.options import NAMES, Options
+from sandbox.options import NAMES, SECOND, Options
 from sandbox.prepared import prepare
 from sandbox.processes import Plan
 from sandbox.settings import Settings
@@ -32,9 +32,9 @@ Announce = Callable[[str], None]
 _READY_WITHIN: Final = 300.0
 _TICK: Final = 4.0
 #: What needs the database, a key and tokens; the others can start before these are there.
-_OUR_OWN: Final = ("api", "worker", "worker-2")
+_OUR_OWN: Final = ("api", "api-2", "loops", "loops-2", "worker", "worker-2")
 #: Ended in this order, so that calls end as calls and not as lost connections.
-_FIRST_DOWN: Final = ({"worker", "worker-2"}, {"api"})
+_FIRST_DOWN: Final = ({"worker", "worker-2"}, {"api", "api-2", "loops", "loops-2"})
 
 
 class CannotStart(Exception):
@@ -65,7 +65,7 @@ class Supervisor:
         """
         self._watcher.begin()
         self._tasks.append(asyncio.create_task(self._guard_watcher()))
-        self._begin([name for name in NAMES if name not in _OUR_OWN])
+        self._begin([name for name in (*NAMES, *SECOND) if name not in _OUR_OWN])
         telling = asyncio.create_task(self._tell_progress())
         try:
             await self._or_failure(self._until_ready(), within=_READY_WITHIN)
@@ -86,7 +86,7 @@ class Supervisor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for names in (*_FIRST_DOWN, set(NAMES)):
+        for names in (*_FIRST_DOWN, {*NAMES, *SECOND}):
             await asyncio.gather(*(k.stop() for k in self._kept if k.spec.name in names))
         await asyncio.to_thread(leash.end_marked, str(self._plan.folders.state))
         await asyncio.to_thread(self._watcher.end)

@@ -76,27 +76,28 @@ type Media struct {
 
 // Record is what the carrier knows of one call: one Call-ID.
 type Record struct {
-	ID              string    `json:"id"`
-	CallID          string    `json:"call_id"`
-	Direction       string    `json:"direction"`
-	Number          string    `json:"number"`
-	From            string    `json:"from"`
-	Behaviour       string    `json:"behaviour"`
-	State           string    `json:"state"`
-	FinalStatus     int       `json:"final_status"`
-	StartedAt       stamp     `json:"started_at"`
-	RingingAt       stamp     `json:"ringing_at"`
-	AnsweredAt      stamp     `json:"answered_at"`
-	EndedAt         stamp     `json:"ended_at"`
-	EndedBy         string    `json:"ended_by"`
-	Invites         int       `json:"invites"`
-	Retransmissions int       `json:"retransmissions"`
-	Messages        []Message `json:"messages"`
-	DTMF            []Digit   `json:"dtmf"`
-	RTP             Media     `json:"rtp"`
-	Said            []Said    `json:"said"`
-	HeardWAV        string    `json:"heard_wav"`
-	SaidWAV         string    `json:"said_wav"`
+	ID              string            `json:"id"`
+	CallID          string            `json:"call_id"`
+	Direction       string            `json:"direction"`
+	Number          string            `json:"number"`
+	From            string            `json:"from"`
+	Behaviour       string            `json:"behaviour"`
+	Headers         map[string]string `json:"headers"`
+	State           string            `json:"state"`
+	FinalStatus     int               `json:"final_status"`
+	StartedAt       stamp             `json:"started_at"`
+	RingingAt       stamp             `json:"ringing_at"`
+	AnsweredAt      stamp             `json:"answered_at"`
+	EndedAt         stamp             `json:"ended_at"`
+	EndedBy         string            `json:"ended_by"`
+	Invites         int               `json:"invites"`
+	Retransmissions int               `json:"retransmissions"`
+	Messages        []Message         `json:"messages"`
+	DTMF            []Digit           `json:"dtmf"`
+	RTP             Media             `json:"rtp"`
+	Said            []Said            `json:"said"`
+	HeardWAV        string            `json:"heard_wav"`
+	SaidWAV         string            `json:"said_wav"`
 
 	seen       map[string]bool // requests that crossed before, by method, CSeq and branch
 	challenged bool
@@ -121,7 +122,7 @@ func (l *Ledger) open(callID, direction, number, from, behaviour string) *Record
 	}
 	r := &Record{
 		ID: newID(), CallID: callID, Direction: direction, Number: number, From: from,
-		Behaviour: behaviour, State: stateInvited, StartedAt: now(),
+		Behaviour: behaviour, Headers: map[string]string{}, State: stateInvited, StartedAt: now(),
 		Messages: []Message{}, DTMF: []Digit{}, Said: []Said{}, seen: map[string]bool{},
 	}
 	l.byCallID[callID] = r
@@ -142,6 +143,9 @@ func (l *Ledger) note(m wireMessage) *Record {
 	r := l.byCallID[m.callID]
 	if r == nil {
 		return nil
+	}
+	if m.isRequest() && m.method == "INVITE" && !m.inDialog && len(m.extra) > 0 {
+		r.Headers = m.extra // replaced as a whole, never changed: copies may share it
 	}
 	repeated := false
 	if m.isRequest() {

@@ -114,6 +114,22 @@ func TestCallsAreFoundByNumberWithOrWithoutThePlus(t *testing.T) {
 	}
 }
 
+func TestTheRecordKeepsTheExtensionHeadersOfItsInvite(t *testing.T) {
+	invite := "INVITE sip:+14155550101@127.0.0.1 SIP/2.0\r\nCall-ID: a\r\nCSeq: 1 INVITE\r\n" +
+		"X-Attempt-Id: att_1\r\nUser-Agent: bridge\r\n\r\n"
+	m, ok := readWireMessage("rx", []byte(invite))
+	if !ok {
+		t.Fatal("not read")
+	}
+	l := newLedger()
+	r := l.open("a", fromBridge, "+14155550101", "", "silent")
+	l.note(m)
+	l.note(wireMessage{direction: "rx", method: "ACK", callID: "a", extra: map[string]string{"x-other": "1"}})
+	if got := l.read(r).Headers; len(got) != 1 || got["x-attempt-id"] != "att_1" {
+		t.Errorf("headers: %v", got)
+	}
+}
+
 func TestForgettingKeepsLiveCalls(t *testing.T) {
 	l := newLedger()
 	l.end(l.open("a", fromBridge, "1", "", ""), byBridge)

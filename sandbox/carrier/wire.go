@@ -16,10 +16,11 @@ type wireMessage struct {
 	cseq      string
 	callID    string
 	branch    string
-	user      string // user part of the request URI
-	from      string // user part of the From header
-	inDialog  bool   // the To header has a tag
-	signed    bool   // carries digest credentials
+	user      string            // user part of the request URI
+	from      string            // user part of the From header
+	inDialog  bool              // the To header has a tag
+	signed    bool              // carries digest credentials
+	extra     map[string]string // headers whose name begins with X-, in lower case
 }
 
 func (m wireMessage) isRequest() bool { return m.status == 0 }
@@ -80,6 +81,13 @@ func readHeader(m *wireMessage, name, value string) {
 	case "via", "v":
 		if m.branch == "" {
 			m.branch = parameter(value, "branch=")
+		}
+	default:
+		if strings.HasPrefix(name, "x-") {
+			if m.extra == nil {
+				m.extra = map[string]string{}
+			}
+			m.extra[name] = value
 		}
 	}
 }

@@ -10,17 +10,18 @@ from livekit import api
 from tests.kit.gateway import Gateway
 
 
-def rooms(running: dict[str, Any]) -> list[str]:
+async def list_rooms(running: dict[str, Any]) -> list[str]:
     """Name every room that LiveKit has."""
+    async with api.LiveKitAPI(
+        running["livekit_url"], running["livekit_api_key"], running["livekit_api_secret"]
+    ) as livekit:
+        listed = await livekit.room.list_rooms(api.ListRoomsRequest())
+        return [room.name for room in listed.rooms]
 
-    async def ask() -> list[str]:
-        async with api.LiveKitAPI(
-            running["livekit_url"], running["livekit_api_key"], running["livekit_api_secret"]
-        ) as livekit:
-            listed = await livekit.room.list_rooms(api.ListRoomsRequest())
-            return [room.name for room in listed.rooms]
 
-    return asyncio.run(ask())
+def rooms(running: dict[str, Any]) -> list[str]:
+    """Do the same without an event loop."""
+    return asyncio.run(list_rooms(running))
 
 
 def rooms_left(running: dict[str, Any], call_id: str, gateway: Gateway) -> list[str]:

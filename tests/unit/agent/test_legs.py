@@ -124,6 +124,7 @@ def test_the_request_that_rings_a_phone_shows_nobody_its_number() -> None:
     asked = invitation(request(ring=20), "tel-att_1")
     assert asked.participant_identity == "callee"
     assert asked.hide_phone_number
+    assert asked.headers == {"X-Attempt-Id": "att_1"}
     assert asked.wait_until_answered
     assert not asked.play_dialtone
     assert asked.sip_number == "+14155550000"
