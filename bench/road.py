@@ -29,6 +29,10 @@ class Road(Protocol):
 
     name: str
 
+    async def aclose(self) -> None:
+        """Close what is connected."""
+        ...
+
     async def start(self, calls: int) -> None:
         """Start the workers for so many calls at once, and wait until they can take them."""
         ...
