@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -58,7 +57,7 @@ async def _on(stage: Stage, database: str, url: str, seconds: float) -> list[dic
     found: list[dict[str, Any]] = []
     async with (
         _serving(stage, url, ("dialer", "api"), "durable") as durable,
-        _serving(stage, "sqlite:///" + str(_migrated(stage)), ("bench.empty_api",), "empty") as empty,
+        _serving(stage, _migrated(stage), ("bench.empty_api",), "empty") as empty,
     ):
         for number in range(_ROUNDS + 1):
             for kind, base in (("durable", durable), ("emptied", empty)):
@@ -73,11 +72,12 @@ async def _on(stage: Stage, database: str, url: str, seconds: float) -> list[dic
     return found
 
 
-def _migrated(stage: Stage) -> Path:
+def _migrated(stage: Stage) -> str:
     path = stage.folder / "empty.db"
     path.unlink(missing_ok=True)
-    migrations.upgrade(f"sqlite:///{path}")
-    return path
+    url = f"sqlite:///{path}"
+    migrations.upgrade(url)
+    return url
 
 
 async def _key(url: str) -> str:

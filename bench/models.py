@@ -64,7 +64,9 @@ class Models:
 
     async def _list(self, _: web.Request) -> web.Response:
         names = ("gpt-4o-mini-transcribe", "gpt-4o-mini", "gpt-4o-mini-tts")
-        data = [{"id": name, "object": "model", "created": 0, "owned_by": "bench"} for name in names]
+        data = [
+            {"id": name, "object": "model", "created": 0, "owned_by": "bench"} for name in names
+        ]
         return web.json_response({"object": "list", "data": data})
 
     async def _transcribe(self, request: web.Request) -> web.Response:

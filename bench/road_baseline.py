@@ -14,7 +14,7 @@ from bench.road import Placed, wait_for
 from bench.stage import Stage, Started, answers, start
 from tests.kit.servers import free_port
 
-_READY_WITHIN: Final = 60.0
+_READY_WITHIN: Final = 180.0
 _CALLER_ID: Final = "+14155550190"
 
 

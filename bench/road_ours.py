@@ -15,7 +15,7 @@ from bench.road import Placed, wait_for
 from bench.stage import Stage, Started, start
 from dialer.tenants.tokens import Tokens
 
-_READY_WITHIN: Final = 60.0
+_READY_WITHIN: Final = 180.0
 #: What a worker process holds unless told otherwise; the product's own default.
 CAPACITY: Final = 5
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench import api_throughput, latency, load, shipped
+from bench import api_throughput, latency, load, machine, report, shipped
 from bench.road import Road
 from bench.road_baseline import BaselineRoad
 from bench.road_ours import OurRoad
 from bench.stage import Stage, say, stage
-
 
 _AT_ONCE: Final = 20
 #: As many calls as make the level at which the first audio is measured as often as with one call.
@@ -41,7 +41,10 @@ class Plan:
 async def run(plan: Plan) -> int:
     """Measure, and write result.json, the plots and the tables."""
     plan.out.mkdir(parents=True, exist_ok=True)
-    result: dict[str, Any] = {}
+    result: dict[str, Any] = {
+        "machine": machine.describe(plan.command),
+        "machine_cores": os.cpu_count() or 1,
+    }
     async with AsyncExitStack() as stack:
         ready = await stack.enter_async_context(stage(plan.out))
         say("the servers are ready")
@@ -53,7 +56,9 @@ async def run(plan: Plan) -> int:
             result["load"] = await _load(ready, plan)
         if "api" in plan.parts:
             result["api"] = await api_throughput.measure(ready, seconds=2 if plan.quick else 5)
-    (plan.out / "result.json").write_text(json.dumps(result, indent=1))
+    (plan.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(report.write(plan.out, publish=plan.publish))
+    say(f"written: {plan.out}/result.json, report.md, plots")
     return 0
 
 
