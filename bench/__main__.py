@@ -22,7 +22,7 @@ def main() -> int:
 def _plan() -> Plan:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"all, or of: {', '.join(PARTS)}")
-    parser.add_argument("--n", type=int, default=30, help="calls of each road (default: 30)")
+    parser.add_argument("--n", type=int, help="calls of each road (default: 30)")
     parser.add_argument("--quick", action="store_true", help="about five minutes, rough figures")
     parser.add_argument(
         "--levels", default="", metavar="N,...", help="calls at once (default: 1,5,10,20)"
@@ -39,7 +39,7 @@ def _plan() -> Plan:
     levels = chosen.levels or ("1,10" if chosen.quick else "1,5,10,20")
     return Plan(
         parts=tuple(chosen.parts) or PARTS,
-        n=6 if chosen.quick else chosen.n,
+        n=chosen.n or (5 if chosen.quick else 30),
         quick=chosen.quick,
         levels=tuple(int(level) for level in levels.split(",")),
         capacity=chosen.capacity,

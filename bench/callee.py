@@ -39,7 +39,7 @@ class Heard:
     def of(cls, raw: dict[str, Any]) -> Heard:
         """Read a record of the ledger."""
         rtp = raw["rtp"]
-        replies = rtp.get("replies") or []
+        replies: list[dict[str, str]] = rtp["replies"]
         return cls(
             id=raw["id"],
             state=raw["state"],

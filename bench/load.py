@@ -83,7 +83,7 @@ async def level(stage: Stage, road: Road, calls: int, *, seconds: float, probes:
     if probes and up:
         await stage.callees.hang_up(up[-1])
         await asyncio.sleep(2)
-        times = await _probe(stage.callees, road, probes)
+        times = await _probe(stage, road, probes)
     await _end_all(stage.callees, road, placed)
     found = _level(road, calls, watched, len(up), times)
     say(told(found))
@@ -126,10 +126,10 @@ async def _watch(stage: Stage, road: Road, since: float, seconds: float) -> _Wat
     return _Watched(looks, servers, took, began, before, after)
 
 
-async def _probe(callees: Callees, road: Road, probes: int) -> list[dict[str, Any]]:
+async def _probe(stage: Stage, road: Road, probes: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for _ in range(probes):
-        times = await latency.one_call(callees, road, AT_ONCE, replies=0)
+        times = await latency.one_call(stage, road, AT_ONCE, replies=0)
         found.append(asdict(times))
         await asyncio.sleep(0.5)
     return found

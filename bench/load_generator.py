@@ -74,15 +74,14 @@ class Client(asyncio.Protocol):
 async def load(url: str, key: str, in_flight: int, seconds: float) -> dict[str, object]:
     """Keep so many requests in flight for so long."""
     parts = urlsplit(url)
-    request = _request(f"{parts.hostname}:{parts.port}", parts.path, key)
+    host, port = parts.hostname or "127.0.0.1", parts.port or 80
+    request = _request(f"{host}:{port}", parts.path, key)
     loop = asyncio.get_running_loop()
     began, cpu = time.perf_counter(), _cpu()
     tally = Tally(began + seconds)
     ends = [loop.create_future() for _ in range(in_flight)]
     for end in ends:
-        await loop.create_connection(
-            lambda end=end: Client(request, tally, end), parts.hostname, parts.port
-        )
+        await loop.create_connection(lambda end=end: Client(request, tally, end), host, port)
     await asyncio.gather(*ends)
     took = time.perf_counter() - began
     return {

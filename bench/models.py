@@ -121,7 +121,9 @@ def _chunks(asked: dict[str, Any]) -> list[str]:
     }
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
     deltas += [{"content": f"{word} "} for word in _ANSWER.split()]
-    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    choices: list[dict[str, Any]] = [
+        {"index": 0, "delta": delta, "finish_reason": None} for delta in deltas
+    ]
     choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
     lines = [f"data: {json.dumps({**base, 'choices': [choice]})}\n\n" for choice in choices]
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}

@@ -53,7 +53,8 @@ def sections(result: dict[str, Any]) -> list[str]:
     """Write what was measured, part by part."""
     said = [_machine(result["machine"])]
     if times := result.get("latency"):
-        said += ["### One call at a time", tables.latency(times), _never(times)]
+        said += ["### One call at a time", tables.latency(times), tables.steps(times)]
+        said.append(_never(times))
     if found := result.get("shipped"):
         said += ["### Does every call ring?", tables.shipped(found)]
     if levels := result.get("load"):
@@ -87,7 +88,7 @@ def _knees(levels: list[dict[str, Any]], cores: int) -> str:
 def draw(result: dict[str, Any], folder: Path) -> list[Path]:
     """Draw what the result holds; give the pictures."""
     drawn: list[Path] = []
-    times = result.get("latency") or []
+    times: list[dict[str, Any]] = result.get("latency", [])
     bounds = {figure: bound for figure, _, bound, _ in tables.FIGURES}
     for figure, (title, name) in _PICTURED.items():
         samples = {road: tables.samples(times, road, figure) for road in _ROADS}
@@ -96,7 +97,7 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
             limit = bound * tables.quantile(samples["baseline"], 0.5) if bound else None
             plots.distributions(folder / f"{name}.png", title, "ms", samples, limit)
             drawn.append(folder / f"{name}.png")
-    return drawn + _draw_levels(result.get("load") or [], folder)
+    return drawn + _draw_levels(result.get("load", []), folder)
 
 
 def _draw_levels(levels: list[dict[str, Any]], folder: Path) -> list[Path]:

@@ -57,6 +57,19 @@ def latency(times: list[dict[str, Any]]) -> str:
     return table((*head, "ratio at p50", "ratio at p95", "bound"), rows)
 
 
+def steps(times: list[dict[str, Any]]) -> str:
+    """Tell where a reply's time goes beside the models' own delays, by the median of each step."""
+    names = next((t["reply_steps"] for t in times if t["reply_steps"]), {})
+    rows: list[Sequence[object]] = []
+    for name in names:
+        found = [
+            [t["reply_steps"][name] for t in times if t["road"] == road and t["reply_steps"]]
+            for road in ("ours", "baseline")
+        ]
+        rows.append((name, *(f"{median(f):,.0f} ms" if f else "-" for f in found)))
+    return table(("a reply's steps at p50", "ours", "baseline"), rows)
+
+
 def _spread(values: Sequence[float]) -> str:
     told = [f"{quantile(values, share):,.0f}" for share in (0.5, 0.95)]
     return f"{' / '.join(told)} / {max(values):,.0f} ms (n={len(values)})"
