@@ -69,6 +69,7 @@ async def run(plan: Plan) -> int:
     told = machine.describe(plan.command)
     book = Book()
     async with stage(plan.out) as ready:
+        say(f"the servers are ready; {plan.calls} calls at once for {plan.minutes:g} minutes")
         road = OurRoad(ready)
         try:
             await road.start(plan.calls)
@@ -236,7 +237,7 @@ def _ends(calls: list[dict[str, Any]], minutes: float, span: float) -> str:
             rows.append(
                 (
                     kind,
-                    f"{name} {span:g} minutes",
+                    f"{name} {span:.2g} minutes",
                     len(part),
                     sum(c["failed"] or c.get("dropped", False) for c in part),
                     _pair(audio),

@@ -59,7 +59,8 @@ def latency(times: list[dict[str, Any]]) -> str:
 
 def steps(times: list[dict[str, Any]]) -> str:
     """Tell where a reply's time goes beside the models' own delays, by the median of each step."""
-    names = next((t["reply_steps"] for t in times if t["reply_steps"]), {})
+    known: list[dict[str, float]] = [t["reply_steps"] for t in times if t["reply_steps"]]
+    names = list(known[0]) if known else []
     rows: list[Sequence[object]] = []
     for name in names:
         found = [
