@@ -1,6 +1,6 @@
 # Every target does its own set-up; see `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test faults chaos lint lock clean
+.PHONY: help setup demo up test faults chaos bench soak lint lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,11 +24,17 @@ chaos: ## place calls while random processes are killed (KILLS=N SEED=S; the sam
 lint: ## check style, types, imports and the Go code
 	@setup/prepare.sh lint && exec setup/lint.sh
 
+bench: ## measure against the baseline, 25 minutes alone on a machine (ARGS=--quick: 5)
+	@setup/prepare.sh bench && exec .venv/bin/python -m bench $(ARGS)
+
+soak: ## calls for half an hour, first against last minutes (MINUTES=N, ARGS="--calls N")
+	@setup/prepare.sh bench && exec .venv/bin/python -m bench.soak --minutes $(or $(MINUTES),30) $(ARGS)
+
 setup: ## only set up, for everything above
 	@setup/prepare.sh test
 
 lock: ## pin the newest Python packages that requirements*.in allow
 	@setup/lock.sh
 
-clean: ## forget the sandbox's calls, recordings and logs
-	@rm -rf .sandbox
+clean: ## forget the sandbox's calls, recordings and logs, and measurements
+	@rm -rf .sandbox .bench

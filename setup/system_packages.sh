@@ -10,7 +10,7 @@ want_unless_command() { if lacks_command "$1"; then missing_packages+=("$2"); fi
 
 want_unless_library() { if lacks_library "$1"; then missing_packages+=("$2"); fi; }
 
-find_missing_packages() { # demo|test|lint
+find_missing_packages() { # demo|test|lint|bench
     missing_packages=()
     if ! python3.11 -c 'import ensurepip' 2>/dev/null && ! have_uv; then
         missing_packages+=(python3-venv)
@@ -24,7 +24,7 @@ find_missing_packages() { # demo|test|lint
     want_unless_library soxr libsoxr-dev
     want_unless_command redis-server redis-server
     want_unless_command espeak-ng espeak-ng
-    if [ "$1" = demo ]; then return; fi
+    if [ "$1" = demo ] || [ "$1" = bench ]; then return; fi
     want_unless_command sipp sip-tester
     want_unless_command baresip baresip
     want_unless_command chromium chromium

@@ -161,6 +161,16 @@ var behaviours = []*Behaviour{
 		Signal: pickUp, Person: menu,
 		Lines: []line{{voiceMailbox, menuText}, {voiceMailbox, menuConfirmed}, {voiceMailbox, menuCanceled}},
 	},
+	talking("0150", "rings_then_talks", "rings 2 s, answers, says short lines until hung up", func(c *call) {
+		c.trying()
+		if c.ring(2 * time.Second) {
+			c.answer()
+		}
+	}, "short_lines"),
+	talking("0151", "talks_at_once", "answers without ringing, says short lines until hung up", func(c *call) {
+		c.trying()
+		c.answer()
+	}, "short_lines"),
 	talking("0199", "slow_talk", "talks like 0100, but rings longer and takes its time", func(c *call) {
 		c.trying()
 		if c.ring(4 * c.x.ring) {

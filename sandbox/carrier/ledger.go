@@ -65,13 +65,24 @@ type Said struct {
 
 // Media counts what crossed the RTP socket.
 type Media struct {
-	Codec           string `json:"codec"`
-	PacketsReceived int    `json:"packets_received"`
-	PacketsSent     int    `json:"packets_sent"`
-	FirstReceivedAt stamp  `json:"first_received_at"`
-	FirstAudibleAt  stamp  `json:"first_audible_at"`
-	LastReceivedAt  stamp  `json:"last_received_at"`
-	LastAudibleAt   stamp  `json:"last_audible_at"`
+	Codec           string  `json:"codec"`
+	PacketsReceived int     `json:"packets_received"`
+	PacketsSent     int     `json:"packets_sent"`
+	PacketsLost     int     `json:"packets_lost"`
+	PacketsAudible  int     `json:"packets_audible"`
+	Dropouts        int     `json:"dropouts"`
+	LongestGapMS    float64 `json:"longest_gap_ms"`
+	FirstReceivedAt stamp   `json:"first_received_at"`
+	FirstAudibleAt  stamp   `json:"first_audible_at"`
+	LastReceivedAt  stamp   `json:"last_received_at"`
+	LastAudibleAt   stamp   `json:"last_audible_at"`
+	Replies         []Reply `json:"replies"`
+}
+
+// Reply is how the other side answered something that the callee said.
+type Reply struct {
+	SpokeUntil stamp `json:"spoke_until"`
+	HeardAt    stamp `json:"heard_at"`
 }
 
 // Record is what the carrier knows of one call: one Call-ID.
@@ -185,6 +196,7 @@ func copyRecord(r *Record) Record {
 	c.Messages = slices.Clone(r.Messages)
 	c.DTMF = slices.Clone(r.DTMF)
 	c.Said = slices.Clone(r.Said)
+	c.RTP.Replies = append([]Reply{}, r.RTP.Replies...)
 	c.seen = nil
 	return c
 }

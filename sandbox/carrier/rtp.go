@@ -80,6 +80,7 @@ type stream struct {
 	ssrc     uint32
 	counts   Media
 	ear      ear
+	quality  quality
 	dtmf     dtmfListener
 	tape     tape
 	closed   bool
@@ -171,6 +172,9 @@ func (s *stream) sendAudio(frame []int16, at time.Time) {
 	payload := make([]byte, frameSamples)
 	s.codec.pack(payload, frame)
 	s.send(s.codec.payloadType, s.ts, false, payload)
+	if level(frame) > audibleDBFS {
+		s.quality.spoke(at.Add(frameTime))
+	}
 	s.tape.said(frame, at)
 }
 
@@ -236,6 +240,7 @@ func (s *stream) receive(p *rtp.Packet, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts.PacketsReceived++
+	s.quality.arrived(p.SSRC, p.SequenceNumber, at)
 	s.counts.LastReceivedAt = stamp{at.UTC()}
 	if s.counts.FirstReceivedAt.IsZero() {
 		s.counts.FirstReceivedAt = s.counts.LastReceivedAt
@@ -253,6 +258,7 @@ func (s *stream) receive(p *rtp.Packet, at time.Time) {
 func (s *stream) hear(pcm []int16, p *rtp.Packet, at time.Time) {
 	loudness := level(pcm)
 	s.ear.hear(loudness, at)
+	s.quality.heard(loudness > audibleDBFS, at)
 	if loudness > audibleDBFS {
 		s.counts.LastAudibleAt = stamp{at.UTC()}
 		if s.counts.FirstAudibleAt.IsZero() {
@@ -294,5 +300,7 @@ func (s *stream) close(at time.Time) {
 func (s *stream) snapshot() Media {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.counts
+	counts := s.counts
+	s.quality.fill(&counts)
+	return counts
 }
