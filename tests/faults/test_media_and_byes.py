@@ -1,8 +1,7 @@
-"""What is lost between bridge and carrier: a BYE, the media, its ports, those who watch."""
+"""What is lost between bridge and carrier: a BYE, the media, those who watch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -13,7 +12,6 @@ from tests.kit.gateway import Gateway
 from tests.kit.on_the_phone import on_the_phone
 from tests.kit.processes import frozen, processes, ready
 from tests.kit.rooms_left import rooms_left
-from tests.kit.running import sandbox
 from tests.kit.until import until_sync
 
 
@@ -105,55 +103,6 @@ def test_a_call_past_its_longest_duration_ends_without_one_of_its_guards(
     until_sync(
         lambda: not rooms_left(whole.running, call["id"], gateway), 30, what="the room is gone"
     )
-
-
-@pytest.fixture(scope="module")
-def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, CarrierLedger]]:
-    """Give a sandbox whose bridge has RTP ports for two calls."""
-    state = tmp_path_factory.mktemp("narrow")
-    ports = "{rtp_port: 9300-9303}"
-    with sandbox(state, "--without", "worker-2", "--sip-settings", ports) as stack:
-        gateway = Gateway(stack["api_url"], stack["api_key"])
-        ledger = CarrierLedger(stack["carrier_control_url"])
-        yield gateway, ledger
-        gateway.close()
-        ledger.close()
-
-
-@pytest.mark.fault("F29")
-def test_calls_without_an_rtp_port_end_and_the_others_go_on(
-    narrow: tuple[Gateway, CarrierLedger],
-) -> None:
-    """F29: four calls, and ports for two of them."""
-    gateway, ledger = narrow
-    number = "+14155550133"
-    up = [on_the_phone(gateway, number) for _ in range(2)]
-    first, since = [call["id"] for call, _ in up], up[0][1]
-    late = [gateway.place(number)["id"] for _ in range(2)]
-    for call_id in late:
-        ended = gateway.until_ended(call_id, timeout=60)
-        assert ended["outcome"] == "failed", gateway.events(call_id)
-
-    assert all(gateway.call(call_id)["status"] == "in_progress" for call_id in first)
-    seen = ledger.calls(number, since=since)
-    assert all(call.invites == 1 for call in seen)
-    heard = [call.rtp["packets_received"] for call in seen if call.state == "answered"]
-    assert len(heard) == 2
-    until_sync(
-        lambda: all(
-            call.rtp["packets_received"] >= before + 50
-            for call, before in zip(
-                [c for c in ledger.calls(number, since=since) if c.state == "answered"],
-                heard,
-                strict=True,
-            )
-        ),
-        20,
-        what="RTP goes on",
-    )
-    for call_id in first:
-        gateway.hang_up(call_id)
-        assert gateway.until_ended(call_id)["ended_reason"] == "api_hangup"
 
 
 def _jobs(gateway: Gateway) -> float:
