@@ -6,15 +6,16 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from livekit.agents import JobContext
 
 from agent import __version__
+from agent.desk import Desk
 from agent.dialer_client import DialerClient, PermitAnswer
-from agent.ending import End, Ending
+from agent.ending import SUPERSEDED, End, Ending
 from agent.greeting import PhraseCache
-from agent.job import Desk, answer_job
+from agent.job import answer_job
 from agent.logs import get_logger
 from agent.presence import PresenceReporter
 from agent.reporter import Deliveries, Reporter
@@ -23,6 +24,7 @@ from agent.settings import Settings
 from agent.speech.pipeline import warm_up
 from agent.speech.shared import load_shared
 from agent.spool import Owner
+from agent.standby import Standby
 from agent.subscriptions import Subscriptions
 from telephony.call import EndedReason
 from telephony.dial_request import DialRequest
@@ -31,6 +33,8 @@ from telephony.worker_contract import WorkerPresence
 #: How long undelivered events and the ends of calls may hold up the process when it stops.
 _SETTLE: Final = 8.0
 _STOP: Final = 12.0
+
+_Answer = TypeVar("_Answer")
 
 log = get_logger(__name__)
 
@@ -41,6 +45,8 @@ class _Live:
 
     end: End
     loop: asyncio.AbstractEventLoop
+    attempt_id: str
+    token: str
 
 
 class FrontOffice:
@@ -60,9 +66,24 @@ class FrontOffice:
         """Ask the dialer for the permit of this attempt."""
         return await self._here(self._dialer.permit(request.attempt_id, request.attempt_token))
 
-    def enter(self, end: End) -> object:
+    async def is_current(self, request: DialRequest) -> bool:
+        """Ask the dialer whether this agent still is the one of its attempt."""
+        return await self._here(self._dialer.is_current(request.attempt_id, request.attempt_token))
+
+    def holds(self) -> list[str]:
+        """List the attempts that are held here."""
+        return sorted({live.attempt_id for live in list(self._live)})
+
+    def superseded(self, token: str) -> None:
+        """Let a call be, which another agent has by now."""
+        for live in list(self._live):
+            if live.token == token:
+                live.loop.call_soon_threadsafe(live.end.decide, SUPERSEDED)
+
+    def enter(self, end: End, request: DialRequest) -> object:
         """Note a live call, which the worker may have to end."""
-        live = _Live(end, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        live = _Live(end, loop, request.attempt_id, request.attempt_token)
         self._live.add(live)
         return live
 
@@ -77,7 +98,7 @@ class FrontOffice:
         for live in list(self._live):
             live.loop.call_soon_threadsafe(live.end.decide, ending)
 
-    async def _here(self, work: Coroutine[Any, Any, PermitAnswer]) -> PermitAnswer:
+    async def _here(self, work: Coroutine[Any, Any, _Answer]) -> _Answer:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
 
@@ -100,9 +121,12 @@ class Worker:
         )
         deliveries = Deliveries(dialer, settings.own_spool)
         self._office = FrontOffice(dialer, deliveries)
+        dialer.on_superseded = self._office.superseded
         self._watch_signals()
         deliveries.replay()
         desk = self._desk(self._office)
+        standby = Standby(desk.shared, desk.phrases)
+        dialer.on_welcome = standby.wanted
         if not await warm_up(desk.shared):
             log.warning("models_unreachable", base_url=settings.openai_base_url)
 
@@ -116,6 +140,7 @@ class Worker:
         finally:
             await deliveries.settle(_SETTLE)
             presence.cancel()
+            await standby.aclose()
             await dialer.aclose()
 
     def _desk(self, office: FrontOffice) -> Desk:
@@ -143,6 +168,7 @@ class Worker:
             draining=self._stopping.is_set(),
             agent_name=self._settings.livekit_agent_name,
             registered=self._server.registered,
+            holds=self._office.holds() if self._office is not None else None,
         )
 
     async def _serve(self, presence: asyncio.Task[None]) -> int:

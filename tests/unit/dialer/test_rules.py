@@ -17,6 +17,7 @@ LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 #: Who may write a query over all tenants: the loops, whoever is asked by a token or a scrape.
 PLATFORM = {
     "dialer/calls/claims.py",
+    "dialer/calls/takeover.py",
     "dialer/calls/permit.py",
     "dialer/calls/reap.py",
     "dialer/calls/record.py",
