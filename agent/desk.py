@@ -54,6 +54,7 @@ class Desk:
     livekit_api_secret: str
     media_timeout: timedelta
     media_timeout_initial: timedelta
+    failpoints: bool = False
 
     def __repr__(self) -> str:
         return f"Desk({self.worker_id})"

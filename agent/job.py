@@ -19,6 +19,7 @@ from livekit import api, rtc
 from livekit.agents import AutoSubscribe, JobContext, utils
 from pydantic import ValidationError
 
+from agent import failpoints
 from agent.conversation import Conversation
 from agent.desk import Desk
 from agent.ending import SUPERSEDED, End, Ending
@@ -45,6 +46,8 @@ from telephony.events import (
 _DELETE_PATIENCE: Final = 5.0
 #: How long what was cancelled may take to stop.
 _STOP_PATIENCE: Final = 2.0
+#: How long after the answer a fault comes that a test asks for.
+_FAULT_AFTER: Final = 2.0
 #: What an agent that was cut off, or asleep, takes for the call's end; another one may have it.
 _UNSURE: Final = frozenset(
     {
@@ -202,6 +205,7 @@ class Call:
     async def _converse(self) -> None:
         assert self._conversation is not None
         self._conversation.begin()
+        self._fail_on_request()
         watch = asyncio.ensure_future(self._media.until_lost())
         over = asyncio.ensure_future(self._end.wait())
         try:
@@ -215,6 +219,13 @@ class Call:
         finally:
             watch.cancel()
             over.cancel()
+
+    def _fail_on_request(self) -> None:
+        # A call that was taken over has had its fault.
+        if self._desk.failpoints and self._request.rescue is None:
+            fault = failpoints.named(self._request.metadata)
+            if fault is not None:
+                asyncio.get_running_loop().call_later(_FAULT_AFTER, fault)
 
     async def _leave(self, ending: Ending, *, told: bool) -> None:
         """Leave a room that is not ours: another agent of this attempt may be live in it."""

@@ -207,7 +207,7 @@ async def test_whatever_fails_while_putting_away_the_end_is_told(
         world.invite.set_result(None)
         await until(lambda: EventType.CALL_ANSWERED in [kind for kind, _ in world.events])
     world.room.tell("disconnected", rtc.DisconnectReason.ROOM_DELETED)
-    await asyncio.wait_for(running, 2)
+    await asyncio.wait_for(running, 10)
     assert world.deleted == ["tel-att_1"]
     assert [ended["ended_reason"] for ended in world.told(EventType.CALL_ENDED)] == ["api_hangup"]
 
@@ -230,7 +230,7 @@ async def test_a_deletion_that_hangs_does_not_hold_up_the_last_event(
     await until(lambda: world.told(EventType.CALL_ENDED))
     assert world.told(EventType.CALL_WARNING)[0]["code"] == "room_not_deleted"
     release.set()
-    await asyncio.wait_for(running, 2)
+    await asyncio.wait_for(running, 10)
 
 
 RESCUE = Rescue(number=1, answered_at=datetime(2026, 1, 1, tzinfo=UTC))
@@ -250,7 +250,7 @@ async def test_a_rescue_asks_for_no_permit_and_rings_nobody(
     running = asyncio.create_task(world.call.run())
     await until(lambda: world.told(EventType.CALL_AGENT_RESCUED))
     world.room.tell("disconnected", rtc.DisconnectReason.ROOM_DELETED)
-    await asyncio.wait_for(running, 2)
+    await asyncio.wait_for(running, 10)
     assert (world.asked, world.invited) == (0, 0)
     told = [kind for kind, _ in world.events]
     assert told == [
@@ -267,7 +267,7 @@ async def test_a_rescue_that_cannot_speak_says_sorry_and_hangs_up(
     world = World(monkeypatch, rescue=RESCUE)
     _on_the_line(world)
     world.greeting_fails = True
-    await asyncio.wait_for(world.call.run(), 2)
+    await asyncio.wait_for(world.call.run(), 10)
     assert (world.apologies, world.deleted) == (1, ["tel-att_1"])
     assert [ended["ended_reason"] for ended in world.told(EventType.CALL_ENDED)] == ["agent_error"]
 
@@ -277,7 +277,7 @@ async def test_a_rescue_that_finds_nobody_on_the_line_ends_the_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = World(monkeypatch, rescue=RESCUE)
-    await asyncio.wait_for(world.call.run(), 2)
+    await asyncio.wait_for(world.call.run(), 10)
     assert [ended["ended_reason"] for ended in world.told(EventType.CALL_ENDED)] == ["lost"]
 
 
@@ -300,7 +300,7 @@ async def test_an_agent_whose_call_another_one_has_leaves_it_alone(
     running = await _talking(world)
     world.current = False
     world.room.tell("disconnected", reason)
-    await asyncio.wait_for(running, 2)
+    await asyncio.wait_for(running, 10)
     assert (world.deleted, world.told(EventType.CALL_ENDED), world.closed) == ([], [], 1)
 
 
@@ -312,7 +312,7 @@ async def test_an_agent_that_comes_back_asks_whose_the_call_is(
     running = await _talking(world)
     world.current = False
     world.room.tell("reconnected")
-    await asyncio.wait_for(running, 2)
+    await asyncio.wait_for(running, 10)
     assert (world.deleted, world.told(EventType.CALL_ENDED)) == ([], [])
 
 
@@ -323,6 +323,6 @@ async def test_a_lost_media_server_still_ends_a_call_that_is_ours(
     world = World(monkeypatch)
     running = await _talking(world)
     world.room.tell("disconnected", rtc.DisconnectReason.CONNECTION_TIMEOUT)
-    await asyncio.wait_for(running, 2)
+    await asyncio.wait_for(running, 10)
     ends = [ended["ended_reason"] for ended in world.told(EventType.CALL_ENDED)]
     assert (world.deleted, ends) == (["tel-att_1"], ["media_server_lost"])
