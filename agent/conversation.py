@@ -1,6 +1,7 @@
 """The conversation of one call: an AgentSession set up for the telephone.
 
-What the phone needs: the greeting waits as audio before anybody is rung; nothing is heard before
+What the phone needs: the greeting (or, where a conversation is taken over, the line that says so)
+waits as audio before anybody is rung; nothing is heard before
 the answer; the callee may interrupt at any time; quiet, a farewell and the longest duration end the
 call politely.
 """
@@ -11,12 +12,14 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from livekit import rtc
 from livekit.agents import (
     Agent,
     AgentSession,
+    ChatContext,
     CloseEvent,
     CloseReason,
     ConversationItemAddedEvent,
@@ -38,13 +41,15 @@ from agent.subscriptions import Subscriptions
 from agent.tools.end_call import end_call_tool
 from agent.transcript import Transcript, note
 from telephony.call import EndedReason
-from telephony.dial_request import DialRequest
+from telephony.dial_request import DialRequest, Rescue
 
 #: Units: seconds.
 ENDPOINTING_DELAY: Final = 0.4
 LONGEST_PAUSE: Final = 3.0
 INTERRUPTION: Final = 0.4
 _GREETING_PATIENCE: Final = 15.0
+#: The callee is on the line and hears nothing meanwhile.
+_RESCUE_PATIENCE: Final = 4.0
 _FAREWELL_PATIENCE: Final = 15.0
 #: The last word is still on its way through bridge and network when we have played it.
 _TAIL: Final = 0.35
@@ -125,7 +130,7 @@ class Conversation:
 
         Errors: whatever the models raise for the greeting, TimeoutError.
         """
-        greeting = asyncio.ensure_future(self._phrase(self._config.greeting))
+        greeting = asyncio.ensure_future(self._first_phrase())
         try:
             await joined
             await asyncio.gather(self._mouth.publish(room), self._listen(room, callee))
@@ -187,7 +192,7 @@ class Conversation:
         # The SDK's overloads for this method are only partly typed.
         start: Callable[..., Awaitable[None]] = cast("Any", self._session).start
         await start(
-            Agent(instructions=self._config.instructions),
+            Agent(instructions=self._config.instructions, chat_ctx=so_far(self._request.rescue)),
             room=room,
             room_options=room_io.RoomOptions(
                 text_input=False,
@@ -214,13 +219,20 @@ class Conversation:
             phrase.text, audio=phrase.audio(), allow_interruptions=interruptible
         )
 
-    async def _phrase(self, text: str) -> Phrase:
-        models = self._config.models
-        key = Key(self._shared.base_url, models.tts, self._config.voice, text)
-        return await self._phrases.ready(key, self._models.tts, timeout=_GREETING_PATIENCE)
+    async def _first_phrase(self) -> Phrase:
+        if self._request.rescue is not None:
+            return await self._phrase(self._config.rescue_line, within=_RESCUE_PATIENCE)
+        return await self._phrase(self._config.greeting)
+
+    async def _phrase(self, text: str, *, within: float = _GREETING_PATIENCE) -> Phrase:
+        return await self._phrases.ready(self._key(text), self._models.tts, timeout=within)
+
+    def _key(self, text: str) -> Key:
+        return Key(self._shared.base_url, self._config.models.tts, self._config.voice, text)
 
     async def _prepare_phrases(self) -> None:
-        for text in (self._config.goodbye, APOLOGY, self._config.silence_prompt):
+        config = self._config
+        for text in (config.goodbye, APOLOGY, config.silence_prompt, config.rescue_line):
             with contextlib.suppress(Exception):
                 await self._phrase(text)
 
@@ -244,7 +256,7 @@ class Conversation:
         self._end.decide(Ending(reason))
 
     async def _watch_duration(self) -> None:
-        limit = self._request.limits.max_duration_seconds
+        limit = self._time_left()
         goodbye = 2.0
         with contextlib.suppress(Exception):
             goodbye = (await self._phrase(self._config.goodbye)).duration
@@ -252,6 +264,13 @@ class Conversation:
         self._start(self._leave(EndedReason.MAX_DURATION, None))
         await asyncio.sleep(goodbye + 3.0)
         self._end.decide(Ending(EndedReason.MAX_DURATION))
+
+    def _time_left(self) -> float:
+        limit = float(self._request.limits.max_duration_seconds)
+        rescue = self._request.rescue
+        if rescue is None:
+            return limit
+        return max(limit - (datetime.now(UTC) - rescue.answered_at).total_seconds(), 1.0)
 
     async def _watch_quiet(self) -> None:
         limit = self._config.silence_timeout_seconds
@@ -318,22 +337,41 @@ class Conversation:
         if event.reason is CloseReason.ERROR and not self._end.decided:
             self._start(self._apologise())
 
-    async def _apologise(self) -> None:
-        """Say sorry on the bare track: the session is gone, the phrase was made before."""
+    async def apologise(self) -> None:
+        """Say sorry if the phrase is there; nothing is made for it, and nothing is raised."""
+        phrase = self._phrases.get(self._key(APOLOGY))
+        if phrase is not None:
+            self._mouth.open()
+            await self._say_bare(phrase)
+
+    async def _say_bare(self, phrase: Phrase) -> None:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_FAREWELL_PATIENCE):
-                phrase = await self._phrase(APOLOGY)
                 async for frame in phrase.audio():
                     await self._mouth.capture_frame(frame)
                 self._mouth.flush()
                 await self._mouth.wait_for_playout()
         await asyncio.sleep(_TAIL)
+
+    async def _apologise(self) -> None:
+        """Say sorry on the bare track: the session is gone, the phrase was made before."""
+        with contextlib.suppress(Exception):
+            await self._say_bare(await self._phrase(APOLOGY))
         self._end.decide(Ending(EndedReason.AGENT_ERROR, message="the models failed"))
 
     def _start(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def so_far(rescue: Rescue | None) -> ChatContext:
+    """Write down what was said before, as the model's own memory of it."""
+    context = ChatContext.empty()
+    for turn in rescue.transcript if rescue is not None else ():
+        role = "assistant" if turn.speaker == "agent" else "user"
+        context.add_message(role=role, content=turn.text)
+    return context
 
 
 async def _spoke(speech: SpeechHandle) -> bool:

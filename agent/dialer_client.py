@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from enum import Enum
 from typing import Final, TypeVar
 
@@ -11,7 +12,14 @@ import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from agent.logs import get_logger
-from telephony.worker_contract import Acknowledged, EventBatch, Permit, WorkerPresence
+from telephony.worker_contract import (
+    Acknowledged,
+    EventBatch,
+    Permit,
+    Standing,
+    Welcome,
+    WorkerPresence,
+)
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=5, connect=2)
 _PERMIT_PATIENCE: Final = 4.0
@@ -57,6 +65,10 @@ class DialerClient:
         self._worker_id = worker_id
         self._worker_token = worker_token
         self._session: aiohttp.ClientSession | None = None
+        #: Called with what the dialer wants to be ready here.
+        self.on_welcome: Callable[[Welcome], None] = lambda _: None
+        #: Called with the token of an attempt that another agent has by now.
+        self.on_superseded: Callable[[str], None] = lambda _: None
 
     async def aclose(self) -> None:
         """Close its connections."""
@@ -89,14 +101,32 @@ class DialerClient:
         Errors: Rejected where the dialer will never take them, Unreachable else.
         """
         body = await self._send("POST", f"/attempts/{attempt_id}/events", token, batch)
-        return _read(Acknowledged, body).acknowledged
+        answer = _read(Acknowledged, body)
+        if answer.superseded:
+            self.on_superseded(token)
+        return answer.acknowledged
+
+    async def is_current(self, attempt_id: str, token: str) -> bool:
+        """Ask whether the attempt is still ours.
+
+        Errors: none. Where nobody says otherwise, it is.
+        """
+        try:
+            return _read(
+                Standing, await self._send("GET", f"/attempts/{attempt_id}", token, None)
+            ).current
+        except (Rejected, Unreachable):
+            return True
 
     async def presence(self, presence: WorkerPresence) -> None:
         """Say that this worker is here.
 
         Errors: Rejected, Unreachable.
         """
-        await self._send("PUT", f"/workers/{self._worker_id}", self._worker_token, presence)
+        path = f"/workers/{self._worker_id}"
+        body = await self._send("PUT", path, self._worker_token, presence)
+        if body:
+            self.on_welcome(_read(Welcome, body))
 
     async def _send(self, method: str, path: str, token: str, body: BaseModel | None) -> bytes:
         if self._session is None:

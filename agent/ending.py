@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from typing import Final
 
 from telephony.call import EndedBy, EndedReason
 from telephony.termination import ENDED_BY
@@ -20,6 +21,8 @@ class Ending:
     sip_status_code: int | None = None
     sip_status: str | None = None
     message: str | None = None
+    #: The call goes on with another agent: nothing of it is ours to end.
+    superseded: bool = False
 
     @property
     def ended_by(self) -> EndedBy:
@@ -52,6 +55,11 @@ class End:
     async def wait(self) -> Ending:
         """Wait for the ending."""
         return await asyncio.shield(self._known)
+
+
+SUPERSEDED: Final = Ending(
+    EndedReason.LOST, message="another agent took the call over", superseded=True
+)
 
 
 def with_message(ending: Ending, message: str) -> Ending:

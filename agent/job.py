@@ -4,83 +4,62 @@ The order is the point of it: join, get ready to speak and to listen, then (and 
 dialer's permit) ring the phone; let the greeting out at the answer; and whatever the end is, leave
 no room, no participant and no job behind, with ``call.ended`` as the last word. A job without the
 permit owns nothing: it leaves, and the dialer gives the attempt to another agent or ends it.
+
+A rescue is the same road without its first half: the phone is there already, its agent was lost.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable
-from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from livekit import api, rtc
 from livekit.agents import AutoSubscribe, JobContext, utils
 from pydantic import ValidationError
 
+from agent import failpoints
 from agent.conversation import Conversation
-from agent.dialer_client import PermitAnswer
-from agent.ending import End, Ending
-from agent.greeting import PhraseCache
+from agent.desk import Desk
+from agent.ending import SUPERSEDED, End, Ending
 from agent.legs import Leg, NotPermitted, SipLeg, VoipLeg, hang_up
 from agent.logs import get_logger
 from agent.media_watch import MediaWatch, packets_received
 from agent.recorder import Recorder
-from agent.reporter import Reporter
-from agent.speech.shared import SharedModels
 from agent.spool import Owner
 from agent.subscriptions import Subscriptions
 from agent.transcript import Transcript
 from telephony.call import CallType, EndedReason
 from telephony.dial_request import DialRequest
-from telephony.events import AgentJoined, Dtmf, Ended, EventType, RecordingReady, Warned
+from telephony.events import (
+    AgentJoined,
+    AgentRescued,
+    Dtmf,
+    Ended,
+    EventType,
+    RecordingReady,
+    Warned,
+)
 
 #: How long the room's deletion may hold up the call's last event.
 _DELETE_PATIENCE: Final = 5.0
 #: How long what was cancelled may take to stop.
 _STOP_PATIENCE: Final = 2.0
+#: How long after the answer a fault comes that a test asks for.
+_FAULT_AFTER: Final = 2.0
+#: What an agent that was cut off, or asleep, takes for the call's end; another one may have it.
+_UNSURE: Final = frozenset(
+    {
+        EndedReason.LOST,
+        EndedReason.AGENT_ERROR,
+        EndedReason.BRIDGE_LOST,
+        EndedReason.MEDIA_SERVER_LOST,
+        EndedReason.MEDIA_TIMEOUT,
+    }
+)
 
 log = get_logger(__name__)
-
-
-class Office(Protocol):
-    """What the worker gives to each of its jobs; safe to use from any thread."""
-
-    def reporter(self, owner: Owner) -> Reporter:
-        """Give the reporter of one attempt."""
-        ...
-
-    async def permit(self, request: DialRequest) -> PermitAnswer:
-        """Ask the dialer for the permit of this attempt."""
-        ...
-
-    def enter(self, end: End) -> object:
-        """Note a live call, which the worker may have to end."""
-        ...
-
-    def leave(self, entry: object) -> None:
-        """Forget a call."""
-        ...
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What a job works with."""
-
-    office: Office
-    shared: SharedModels
-    phrases: PhraseCache
-    recordings: Path
-    worker_id: str
-    livekit_url: str
-    livekit_api_key: str
-    livekit_api_secret: str
-    media_timeout: timedelta
-    media_timeout_initial: timedelta
-
-    def __repr__(self) -> str:
-        return f"Desk({self.worker_id})"
 
 
 async def answer_job(context: JobContext, desk: Desk) -> None:
@@ -117,8 +96,10 @@ class Call:
             session=utils.http_context.http_session(),
             failover=False,
         )
-        self._recorder = Recorder(desk.recordings / request.call_id / f"{request.attempt_id}.wav")
+        self._part = 1 if request.rescue is None else request.rescue.number + 1
+        self._recorder = Recorder(desk.recordings / request.call_id / self._recording_name)
         self._conversation: Conversation | None = None
+        self._reconnection: asyncio.Future[None] | None = None
         self._leg = self._make_leg()
         self._media = MediaWatch(
             self._count_packets,
@@ -128,7 +109,7 @@ class Call:
 
     async def run(self) -> None:
         """Hold the call; returns when it is over and everything of it is put away."""
-        entry = self._desk.office.enter(self._end)
+        entry = self._desk.office.enter(self._end, self._request)
         refused = False
         try:
             ending = await self._until_the_end()
@@ -139,11 +120,15 @@ class Call:
             ending = Ending(EndedReason.AGENT_ERROR, message="the job was stopped")
         except Exception as error:
             self._log.exception("call_failed", error=_name(error))
+            if self._request.rescue is not None and self._conversation is not None:
+                await self._conversation.apologise()
             ending = Ending(EndedReason.AGENT_ERROR, message=f"the agent failed: {_name(error)}")
         self._end.decide(ending)
         try:
-            ending = await self._end.wait()
-            if self._leg.permitted:
+            ending = await self._who_ends_it(await self._end.wait())
+            if ending.superseded:
+                await self._step_aside()
+            elif self._leg.permitted:
                 await self._put_away(ending)
             else:
                 await self._leave(ending, told=refused)
@@ -156,7 +141,13 @@ class Call:
         await self._ready_or_over()
         if self._end.decided:
             return await self._end.wait()
-        await self._leg.reach(lambda: self._desk.office.permit(self._request))
+        if self._request.rescue is None:
+            await self._leg.reach(lambda: self._desk.office.permit(self._request))
+        else:
+            self._report(
+                EventType.CALL_AGENT_RESCUED,
+                AgentRescued(worker_id=self._desk.worker_id, rescue=self._request.rescue.number),
+            )
         assert self._conversation is not None
         self._conversation.prepare_more()
         if await self._answered():
@@ -185,6 +176,9 @@ class Call:
         await self._context.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY)
         self._report(EventType.CALL_AGENT_JOINED, AgentJoined(worker_id=self._desk.worker_id))
         self._subscriptions.on(self._room, "sip_dtmf_received", self._on_dtmf)
+        self._subscriptions.on(self._room, "reconnected", self._on_reconnected)
+        if self._request.rescue is not None:
+            self._leg.take_over()
 
     async def _prepare(self, joined: asyncio.Future[None]) -> None:
         self._conversation = Conversation(
@@ -196,7 +190,8 @@ class Call:
             end=self._end,
         )
         await self._conversation.prepare(self._room, joined, self._leg.identity)
-        self._report(EventType.CALL_AGENT_READY)
+        if self._request.rescue is None:
+            self._report(EventType.CALL_AGENT_READY)
 
     async def _answered(self) -> bool:
         """Wait for the answer or the end, whichever is first."""
@@ -210,6 +205,7 @@ class Call:
     async def _converse(self) -> None:
         assert self._conversation is not None
         self._conversation.begin()
+        self._fail_on_request()
         watch = asyncio.ensure_future(self._media.until_lost())
         over = asyncio.ensure_future(self._end.wait())
         try:
@@ -224,6 +220,13 @@ class Call:
             watch.cancel()
             over.cancel()
 
+    def _fail_on_request(self) -> None:
+        # A call that was taken over has had its fault.
+        if self._desk.failpoints and self._request.rescue is None:
+            fault = failpoints.named(self._request.metadata)
+            if fault is not None:
+                asyncio.get_running_loop().call_later(_FAULT_AFTER, fault)
+
     async def _leave(self, ending: Ending, *, told: bool) -> None:
         """Leave a room that is not ours: another agent of this attempt may be live in it."""
         self._subscriptions.close()
@@ -232,6 +235,22 @@ class Call:
         await self._safely("leg", self._leg.aclose())
         await self._close_conversation()
         self._log.info("left_without_permit", reason=ending.reason)
+
+    async def _who_ends_it(self, ending: Ending) -> Ending:
+        """Make sure that an end which may only be ours does not end another agent's call."""
+        unsure = self._leg.answered.is_set() and ending.reason in _UNSURE
+        if ending.superseded or not unsure:
+            return ending
+        return ending if await self._desk.office.is_current(self._request) else SUPERSEDED
+
+    async def _step_aside(self) -> None:
+        """Leave a call that another agent has by now, and leave it as it is."""
+        self._subscriptions.close()
+        await self._safely("leg", self._leg.aclose())
+        await self._close_conversation()
+        with contextlib.suppress(Exception):
+            await self._recorder.finish()
+        self._log.warning("superseded")
 
     async def _put_away(self, ending: Ending) -> None:
         # First of all the phone: BYE or CANCEL leaves with the room's end.
@@ -298,6 +317,7 @@ class Call:
                     path=str(recording.path.resolve()),
                     duration_seconds=round(recording.duration, 3),
                     sample_rate=recording.sample_rate,
+                    part=self._part,
                 ),
             )
         elif self._recorder.failed is not None:
@@ -325,6 +345,19 @@ class Call:
     async def _count_packets(self) -> int | None:
         track = self._leg.audio_track
         return None if track is None else await packets_received(track)
+
+    @property
+    def _recording_name(self) -> str:
+        attempt_id = self._request.attempt_id
+        return f"{attempt_id}.wav" if self._part == 1 else f"{attempt_id}.{self._part}.wav"
+
+    def _on_reconnected(self) -> None:
+        # Back after an absence that may have been long enough for somebody else to step in.
+        self._reconnection = asyncio.ensure_future(self._ask_whose())
+
+    async def _ask_whose(self) -> None:
+        if not await self._desk.office.is_current(self._request):
+            self._end.decide(SUPERSEDED)
 
     def _on_dtmf(self, event: rtc.SipDTMF) -> None:
         if event.participant is None or event.participant.identity != self._leg.identity:

@@ -128,6 +128,13 @@ class Leg:
         if not self._end.decided:
             self._reach()
 
+    def take_over(self) -> None:
+        """Step into a conversation that is under way: nobody is asked, nobody is rung."""
+        self.permitted = True
+        self.answered.set()
+        if self.participant is None:
+            self._end.decide(Ending(EndedReason.LOST, message="nobody was left to talk to"))
+
     def _reach(self) -> None:
         """Reach out, with the permit in hand."""
 

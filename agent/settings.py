@@ -75,6 +75,16 @@ class Settings(BaseSettings):
         ge=0,
         description="How long live calls may go on after SIGTERM; the longest call by default.",
     )
+    worker_memory_limit_mb: int = Field(
+        default=2048,
+        ge=0,
+        description="Above this much resident memory the process takes no more calls and is "
+        "replaced when its last one ends; above 1.25 times as much it ends at once. 0: no limit.",
+    )
+    worker_failpoints: bool = Field(
+        default=False,
+        description="For tests only: lets a call's metadata name a fault for its worker.",
+    )
     log_level: str = Field(
         default="INFO",
         pattern=r"^(DEBUG|INFO|WARNING|ERROR)$",

@@ -11,7 +11,7 @@ from typing import Final
 
 from livekit import api, rtc
 
-from agent.ending import Ending
+from agent.ending import SUPERSEDED, Ending
 from telephony.call import EndedReason
 from telephony.termination import reason_for_sip
 
@@ -47,7 +47,6 @@ AFTER_ANSWER: Final[dict[rtc.DisconnectReason.ValueType, EndedReason]] = {
 OWN_DISCONNECT: Final[dict[rtc.DisconnectReason.ValueType, EndedReason]] = {
     _D.ROOM_DELETED: _R.API_HANGUP,
     _D.ROOM_CLOSED: _R.API_HANGUP,
-    _D.PARTICIPANT_REMOVED: _R.API_HANGUP,
     _D.DUPLICATE_IDENTITY: _R.LOST,
 }
 
@@ -68,6 +67,9 @@ def left_after_answer(reason: rtc.DisconnectReason.ValueType | None, *, phone: b
 
 def room_gone(reason: rtc.DisconnectReason.ValueType | None) -> Ending:
     """Judge a call whose room we were cut off from."""
+    if reason == _D.PARTICIPANT_REMOVED:
+        # Nobody takes an agent out of a call but to give the call to another one.
+        return SUPERSEDED
     known = OWN_DISCONNECT.get(reason) if reason is not None else None
     return Ending(known or _R.MEDIA_SERVER_LOST)
 

@@ -6,15 +6,16 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from livekit.agents import JobContext
 
 from agent import __version__
+from agent.desk import Desk
 from agent.dialer_client import DialerClient, PermitAnswer
-from agent.ending import End, Ending
+from agent.ending import SUPERSEDED, End, Ending
 from agent.greeting import PhraseCache
-from agent.job import Desk, answer_job
+from agent.job import answer_job
 from agent.logs import get_logger
 from agent.presence import PresenceReporter
 from agent.reporter import Deliveries, Reporter
@@ -23,7 +24,9 @@ from agent.settings import Settings
 from agent.speech.pipeline import warm_up
 from agent.speech.shared import load_shared
 from agent.spool import Owner
+from agent.standby import Standby
 from agent.subscriptions import Subscriptions
+from agent.watchdog import Pulse, Watchdog
 from telephony.call import EndedReason
 from telephony.dial_request import DialRequest
 from telephony.worker_contract import WorkerPresence
@@ -31,6 +34,9 @@ from telephony.worker_contract import WorkerPresence
 #: How long undelivered events and the ends of calls may hold up the process when it stops.
 _SETTLE: Final = 8.0
 _STOP: Final = 12.0
+_LOOK_EVERY: Final = 0.25
+
+_Answer = TypeVar("_Answer")
 
 log = get_logger(__name__)
 
@@ -41,6 +47,9 @@ class _Live:
 
     end: End
     loop: asyncio.AbstractEventLoop
+    attempt_id: str
+    token: str
+    pulse: Pulse
 
 
 class FrontOffice:
@@ -60,15 +69,40 @@ class FrontOffice:
         """Ask the dialer for the permit of this attempt."""
         return await self._here(self._dialer.permit(request.attempt_id, request.attempt_token))
 
-    def enter(self, end: End) -> object:
+    async def is_current(self, request: DialRequest) -> bool:
+        """Ask the dialer whether this agent still is the one of its attempt."""
+        return await self._here(self._dialer.is_current(request.attempt_id, request.attempt_token))
+
+    def holds(self) -> list[str]:
+        """List the attempts that are held here."""
+        return sorted({live.attempt_id for live in list(self._live) if not live.pulse.stuck})
+
+    def stuck(self) -> list[str]:
+        """List the attempts that stopped responding."""
+        return sorted({live.attempt_id for live in list(self._live) if live.pulse.stuck})
+
+    def pulses(self) -> list[Pulse]:
+        """List the pulses of the live calls."""
+        return [live.pulse for live in list(self._live)]
+
+    def superseded(self, token: str) -> None:
+        """Let a call be, which another agent has by now."""
+        for live in list(self._live):
+            if live.token == token:
+                live.loop.call_soon_threadsafe(live.end.decide, SUPERSEDED)
+
+    def enter(self, end: End, request: DialRequest) -> object:
         """Note a live call, which the worker may have to end."""
-        live = _Live(end, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        pulse = Pulse(request.attempt_id)
+        live = _Live(end, loop, request.attempt_id, request.attempt_token, pulse)
         self._live.add(live)
         return live
 
     def leave(self, entry: object) -> None:
         """Forget a call."""
         if isinstance(entry, _Live):
+            entry.pulse.stop()
             self._live.discard(entry)
 
     def end_all(self) -> None:
@@ -77,7 +111,7 @@ class FrontOffice:
         for live in list(self._live):
             live.loop.call_soon_threadsafe(live.end.decide, ending)
 
-    async def _here(self, work: Coroutine[Any, Any, PermitAnswer]) -> PermitAnswer:
+    async def _here(self, work: Coroutine[Any, Any, _Answer]) -> _Answer:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
 
@@ -91,6 +125,7 @@ class Worker:
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._office: FrontOffice | None = None
+        self._broken = False
 
     async def run(self) -> int:
         """Work until told to stop; give the process's exit status."""
@@ -100,9 +135,13 @@ class Worker:
         )
         deliveries = Deliveries(dialer, settings.own_spool)
         self._office = FrontOffice(dialer, deliveries)
+        dialer.on_superseded = self._office.superseded
         self._watch_signals()
         deliveries.replay()
+        watchdog = self._watchdog(self._office)
         desk = self._desk(self._office)
+        standby = Standby(desk.shared, desk.phrases)
+        dialer.on_welcome = standby.wanted
         if not await warm_up(desk.shared):
             log.warning("models_unreachable", base_url=settings.openai_base_url)
 
@@ -111,12 +150,35 @@ class Worker:
 
         self._server.serve(settings.livekit_agent_name, entrypoint)
         presence = asyncio.create_task(PresenceReporter(dialer, self._presence).run())
+        watchdog.start()
         try:
             return await self._serve(presence)
         finally:
+            watchdog.stop()
             await deliveries.settle(_SETTLE)
             presence.cancel()
+            await standby.aclose()
             await dialer.aclose()
+
+    def _watchdog(self, office: FrontOffice) -> Watchdog:
+        loop = asyncio.get_running_loop()
+
+        def replace(why: str) -> None:
+            loop.call_soon_threadsafe(self._break, why)
+
+        return Watchdog(
+            own=Pulse(),
+            calls=office.pulses,
+            # Presence tells the dialer, which finds another agent for it.
+            give_up=lambda _: None,
+            replace=replace,
+            memory_limit=self._settings.worker_memory_limit_mb << 20,
+        )
+
+    def _break(self, why: str) -> None:
+        log.error("worker_to_be_replaced", why=why)
+        self._broken = True
+        self._stopping.set()
 
     def _desk(self, office: FrontOffice) -> Desk:
         settings = self._settings
@@ -133,6 +195,7 @@ class Worker:
             livekit_api_secret=settings.livekit_api_secret.get_secret_value(),
             media_timeout=settings.media_timeout,
             media_timeout_initial=settings.media_timeout_initial,
+            failpoints=settings.worker_failpoints,
         )
 
     def _presence(self) -> WorkerPresence:
@@ -143,6 +206,8 @@ class Worker:
             draining=self._stopping.is_set(),
             agent_name=self._settings.livekit_agent_name,
             registered=self._server.registered,
+            holds=self._office.holds() if self._office is not None else None,
+            stuck=self._office.stuck() if self._office is not None else [],
         )
 
     async def _serve(self, presence: asyncio.Task[None]) -> int:
@@ -162,10 +227,14 @@ class Worker:
             log.error("presence_died", error=_how(presence))
             self._stopping.set()
         await self._drain()
+        if self._office is not None and self._office.stuck():
+            # A thread that is stuck never ends; the process ends without waiting for it.
+            serving.cancel()
+            return 1
         await self._server.aclose()
         await serving
         log.info("worker_stopped")
-        return 1 if presence_lost else 0
+        return 1 if presence_lost or self._broken else 0
 
     def _on_registered(self, *_: object) -> None:
         log.info(
@@ -179,14 +248,26 @@ class Worker:
         log.info("worker_draining", live_calls=self._seats.taken)
         drain = asyncio.create_task(self._server.drain())
         hurry = asyncio.create_task(self._hurry.wait())
-        await asyncio.wait([drain, hurry], return_when=asyncio.FIRST_COMPLETED)
+        stuck = asyncio.create_task(self._only_stuck_ones_left())
+        await asyncio.wait([drain, hurry, stuck], return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
-        if not drain.done():
+        stuck.cancel()
+        if self._broken and not drain.done() and not self._hurry.is_set():
+            drain.cancel()
+        elif not drain.done():
             self._end_all()
             await asyncio.wait([drain], timeout=_STOP)
             drain.cancel()
         elif drain.exception() is not None:
             self._end_all()
+
+    async def _only_stuck_ones_left(self) -> None:
+        """Return when a process that is to be replaced holds no call that is alive."""
+        assert self._office is not None
+        while True:
+            if self._broken and self._office.stuck() and not self._office.holds():
+                return
+            await asyncio.sleep(_LOOK_EVERY)
 
     def _end_all(self) -> None:
         if self._office is not None:

@@ -40,6 +40,7 @@ from dialer.calls.forget import Forgetting
 from dialer.calls.joining import Collaborators, Rules
 from dialer.calls.pacing import Pacer
 from dialer.calls.reap import Reaper
+from dialer.calls.rescue import Rescuer
 from dialer.calls.trunk import TrunkKeeper, WantedTrunk
 from dialer.console import routes as console_routes
 from dialer.ingest import routes as ingest_routes
@@ -119,18 +120,35 @@ def build(settings: Settings) -> Dialer:
     )
     pacer = RedisPacer(redis, url=settings.redis_url, deployment=settings.deployment)
     dispatcher = _dispatcher(services, trunk, pacer)
+    rescuer = Rescuer(
+        database=services.database,
+        rooms=services.rooms,
+        signals=signals,
+        presence=services.presence,
+        agents=services.agents,
+        tokens=services.tokens,
+        agent_name=settings.livekit_agent_name,
+        now=_now,
+    )
     reaper = Reaper(
         database=services.database,
         rooms=services.rooms,
         signals=signals,
         deployment=settings.deployment,
         agent_lost=dispatcher.agent_lost,
+        agent_left=rescuer.agent_left,
         now=_now,
     )
     return Dialer(
         services=services,
         always=(signals.run,),
-        loops=(trunk.run, dispatcher.run, reaper.run, Forgetting(services.database, now=_now).run),
+        loops=(
+            trunk.run,
+            dispatcher.run,
+            reaper.run,
+            rescuer.run,
+            Forgetting(services.database, now=_now).run,
+        ),
         closing=(services.database.close, livekit.close, redis.aclose),
     )
 

@@ -21,6 +21,8 @@ _WORDS = {
     "call.dialing": "dialing",
     "call.ringing": "[yellow]ringing[/]",
     "call.answered": "[green]answered[/]",
+    "call.agent_lost": "[yellow]the agent was lost; asking another[/]",
+    "call.agent_rescued": "another agent took over",
     "call.hangup_requested": "hanging up",
 }
 

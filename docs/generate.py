@@ -41,6 +41,8 @@ EVENTS: dict[EventType, str] = {
     EventType.CALL_RINGING: "The phone rings.",
     EventType.CALL_ANSWERED: "The call was answered, or the browser joined.",
     EventType.CALL_TURN: "One side said something.",
+    EventType.CALL_AGENT_LOST: "The agent of an answered call was lost; another one is asked for.",
+    EventType.CALL_AGENT_RESCUED: "Another agent took the conversation over.",
     EventType.CALL_DTMF: "A key was pressed.",
     EventType.CALL_HANGUP_REQUESTED: "Somebody asked for the end by the API.",
     EventType.CALL_RECORDING_READY: "The recording is complete.",
@@ -121,9 +123,9 @@ def configuration() -> str:
             "## The agents file",
             "`AGENTS_FILE` names a YAML file with one key, `agents`: names, each with the fields "
             "below. An agent named `default` must be there. `{names}` in `instructions`, "
-            "`greeting`, `goodbye` and `silence_prompt` are replaced, in one pass, by the call's "
-            "`variables`, else by the agent's own; a name with neither is refused with "
-            "`variable_missing` when the call is placed.",
+            "`greeting`, `goodbye`, `silence_prompt` and `rescue_line` are replaced, in one pass, "
+            "by the call's `variables`, else by the agent's own; a name with neither is refused "
+            "with `variable_missing` when the call is placed.",
             table(["field", "type", "default"], _model_rows(Described)),
             "Under `models`:",
             table(["field", "type", "default"], _model_rows(Models)),

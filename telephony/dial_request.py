@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from telephony.call import CallType, Direction
 
@@ -46,6 +46,8 @@ class AgentConfig(Part):
     silence_timeout_seconds: float = Field(default=20.0, gt=0)
     #: What is said when the callee is silent, before the agent gives up.
     silence_prompt: str = "Are you still there?"
+    #: What is said by an agent that takes a conversation over from one that was lost.
+    rescue_line: str = "Sorry, I lost you for a moment. Where were we?"
 
 
 class Limits(Part):
@@ -56,6 +58,25 @@ class Limits(Part):
 
     ring_timeout_seconds: int = Field(ge=5, le=80)
     max_duration_seconds: int = Field(ge=10, le=14_400)
+
+
+class Said(Part):
+    """One turn of the conversation so far."""
+
+    speaker: Literal["agent", "callee"]
+    text: str = Field(repr=False)
+
+
+class Rescue(Part):
+    """The phone is off the hook already and its agent was lost: take the conversation over.
+
+    Shape: ``number`` counts the rescues of this attempt from 1; ``transcript`` holds the newest
+    turns, in order. Whoever gets this asks for no permit, dials nobody and greets nobody.
+    """
+
+    number: int = Field(ge=1)
+    answered_at: AwareDatetime
+    transcript: list[Said] = Field(default_factory=list[Said])
 
 
 class DialRequest(Part):
@@ -76,6 +97,8 @@ class DialRequest(Part):
     trunk_id: str | None = None
     limits: Limits
     agent: AgentConfig
+    #: None for a call that is yet to be made.
+    rescue: Rescue | None = None
     variables: dict[str, str] = Field(default_factory=dict[str, str], repr=False)
     metadata: dict[str, Any] = Field(default_factory=dict[str, Any], repr=False)
 

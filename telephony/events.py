@@ -28,6 +28,8 @@ class EventType(StrEnum):
     CALL_RINGING = "call.ringing"
     CALL_ANSWERED = "call.answered"
     CALL_TURN = "call.turn"
+    CALL_AGENT_LOST = "call.agent_lost"
+    CALL_AGENT_RESCUED = "call.agent_rescued"
     CALL_DTMF = "call.dtmf"
     CALL_HANGUP_REQUESTED = "call.hangup_requested"
     CALL_RECORDING_READY = "call.recording_ready"
@@ -74,6 +76,20 @@ class AgentJoined(Data):
     worker_id: str
 
 
+class AgentLost(Data):
+    """The agent of an answered call is gone or stuck; ``rescue`` counts the rescues from 1."""
+
+    why: Literal["worker_silent", "call_not_held", "agent_stuck", "agent_left"]
+    rescue: int
+
+
+class AgentRescued(Data):
+    """Another agent speaks with the callee now."""
+
+    worker_id: str
+    rescue: int
+
+
 class Turn(Data):
     """One turn of words by one side, final.
 
@@ -102,6 +118,8 @@ class RecordingReady(Data):
 
     path: str
     duration_seconds: float
+    #: Counts from 1; an agent that took the call over records a part of its own.
+    part: int = 1
     channels: int = 2
     sample_rate: int
 
@@ -151,6 +169,8 @@ DATA: dict[EventType, type[Data]] = {
     EventType.CALL_RINGING: Nothing,
     EventType.CALL_ANSWERED: Nothing,
     EventType.CALL_TURN: Turn,
+    EventType.CALL_AGENT_LOST: AgentLost,
+    EventType.CALL_AGENT_RESCUED: AgentRescued,
     EventType.CALL_DTMF: Dtmf,
     EventType.CALL_HANGUP_REQUESTED: Nothing,
     EventType.CALL_RECORDING_READY: RecordingReady,

@@ -1,10 +1,11 @@
 """What worker and dialer say to each other over HTTP.
 
-- ``PUT /internal/workers/{worker_id}``: WorkerPresence, bearer token of that worker.
+- ``PUT /internal/workers/{worker_id}``: WorkerPresence, bearer token of that worker; 200 Welcome.
 - ``POST /internal/attempts/{attempt_id}/permit``: empty body, bearer token of that attempt;
   200 Permit, or 409 with the problem code ``permit_refused``.
 - ``POST /internal/attempts/{attempt_id}/events``: EventBatch, bearer token of that attempt;
   200 Acknowledged.
+- ``GET /internal/attempts/{attempt_id}``: bearer token of that attempt; 200 Standing.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from telephony.events import EventType
 
-PRESENCE_INTERVAL = timedelta(seconds=2)
+PRESENCE_INTERVAL = timedelta(seconds=1)
 PRESENCE_EXPIRY = timedelta(seconds=6)
+#: A worker that was not heard of for so long has lost its calls: somebody else takes them over.
+PRESENCE_SILENT = timedelta(seconds=4)
 
 #: Who is who in a room; a room belongs to one attempt, so these are unique in it.
 CALLEE_IDENTITY = "callee"
@@ -45,12 +48,36 @@ class WorkerPresence(Message):
     agent_name: str
     #: Whether its registration with LiveKit stands; a worker that is cut off can take nothing.
     registered: bool = True
+    #: The attempts that it holds; None from a worker that does not tell.
+    holds: list[str] | None = Field(default=None, max_length=1000)
+    #: The attempts of its that stopped responding and that it has given up.
+    stuck: list[str] = Field(default_factory=list[str], max_length=1000)
+
+
+class PhraseWanted(Message):
+    """What an agent says, and in whose voice, when it steps in for another."""
+
+    model: str
+    voice: str
+    text: str
+
+
+class Welcome(Message):
+    """What a worker is to have ready before anybody needs it."""
+
+    phrases: list[PhraseWanted] = Field(default_factory=list[PhraseWanted])
 
 
 class Permit(Message):
     """The one door to an INVITE is open, once."""
 
     granted: bool = True
+
+
+class Standing(Message):
+    """Whether the asker still is the agent of this attempt."""
+
+    current: bool
 
 
 class ReportedEvent(Message):
@@ -69,6 +96,10 @@ class EventBatch(Message):
 
 
 class Acknowledged(Message):
-    """All events up to ``acknowledged`` are stored; the worker may forget them."""
+    """All events up to ``acknowledged`` are stored; the worker may forget them.
+
+    Shape: ``superseded`` tells that another agent has this attempt now.
+    """
 
     acknowledged: int
+    superseded: bool = False

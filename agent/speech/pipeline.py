@@ -7,6 +7,8 @@ cloud's.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -73,6 +75,18 @@ def _client(shared: SharedModels) -> openai_sdk.AsyncClient:
             limits=httpx2.Limits(max_connections=20, keepalive_expiry=120),
         ),
     )
+
+
+@asynccontextmanager
+async def a_voice(shared: SharedModels, model: str, voice: str) -> AsyncGenerator[tts.TTS[Any]]:
+    """Give a voice for a phrase that belongs to no call."""
+    client = _client(shared)
+    speech = openai.TTS(model=model, voice=voice, client=client, response_format="pcm")
+    try:
+        yield speech
+    finally:
+        await speech.aclose()
+        await client.close()
 
 
 def build_pipeline(config: AgentConfig, shared: SharedModels) -> Pipeline:

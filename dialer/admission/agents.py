@@ -1,8 +1,9 @@
 """The agents of ``agents.yaml``: read once, checked whole, rendered for each call.
 
-Instructions, greeting, goodbye and silence prompt may hold ``{names}``. They are replaced in one
-pass by the call's variables, or by the agent's own defaults; nothing else in braces means anything,
-so that neither a file nor a caller can reach into the program.
+Instructions and all that is said word for word (greeting, goodbye, silence prompt, rescue line) may
+hold ``{names}``. They are replaced in one pass by the call's variables, or by the agent's own
+defaults; nothing else in braces means anything, so that neither a file nor a caller can reach into
+the program.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from telephony.dial_request import AgentConfig, Models
 from telephony.errors import NotFound, Refused
+from telephony.worker_contract import PhraseWanted
 
 DEFAULT_AGENT = "default"
 
 _NAME = re.compile(r"\{([a-z][a-z0-9_]{0,63})\}")
 _MAX_RENDERED = 64 * 1024
 _MAX_FILE = 1024 * 1024
-_RENDERED = ("instructions", "greeting", "goodbye", "silence_prompt")
+_RENDERED = ("instructions", "greeting", "goodbye", "silence_prompt", "rescue_line")
 
 AgentName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -45,6 +47,7 @@ class Described(BaseModel):
     greeting: Sentence
     goodbye: Sentence = "Goodbye."
     silence_prompt: Sentence = "Are you still there?"
+    rescue_line: Sentence = "Sorry, I lost you for a moment. Where were we?"
     voice: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "alloy"
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")] = "en"
     models: Models = Models()
@@ -66,6 +69,8 @@ class Agents:
 
     def __init__(self, described: Mapping[str, Described]) -> None:
         self._described = dict(described)
+        #: What every worker keeps ready for the moment in which it must step in for another.
+        self.standing_in = [wanted for one in described.values() for wanted in _standing_in(one)]
 
     @property
     def names(self) -> list[str]:
@@ -86,6 +91,15 @@ class Agents:
         for part in _RENDERED:
             plain[part] = _render(getattr(described, part), values)
         return AgentConfig(name=name, models=described.models, **plain)
+
+
+def _standing_in(described: Described) -> list[PhraseWanted]:
+    try:
+        text = _render(described.rescue_line, described.variables)
+    except Refused:
+        # It depends on the call, and is made when it is needed.
+        return []
+    return [PhraseWanted(model=described.models.tts, voice=described.voice, text=text)]
 
 
 def _render(text: str, values: Mapping[str, str]) -> str:

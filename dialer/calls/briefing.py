@@ -8,7 +8,7 @@ from typing import Any
 from dialer.admission.agents import Agents
 from dialer.tenants.tokens import Tokens
 from telephony.call import CallType
-from telephony.dial_request import DialRequest, Limits
+from telephony.dial_request import DialRequest, Limits, Rescue
 
 
 def room_name(deployment: str, attempt_id: str) -> str:
@@ -24,6 +24,7 @@ def dial_request(
     trunk_id: str | None,
     agents: Agents,
     tokens: Tokens,
+    rescue: Rescue | None = None,
 ) -> DialRequest:
     """Brief the worker on one claimed attempt; ``call`` is a row of ``calls``.
 
@@ -43,6 +44,7 @@ def dial_request(
             max_duration_seconds=call["max_duration_seconds"],
         ),
         agent=agents.resolve(call["agent"], call["variables"]),
+        rescue=rescue,
         variables=call["variables"],
         metadata=call["metadata"],
     )

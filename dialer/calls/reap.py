@@ -56,6 +56,7 @@ class Patience:
     stray_room: timedelta = timedelta(seconds=30)
     settling: timedelta = timedelta(seconds=20)
     agent_gone: timedelta = timedelta(seconds=10)
+    alone: timedelta = timedelta(seconds=1)
     overdue: timedelta = timedelta(seconds=10)
     hang_up: timedelta = timedelta(seconds=5)
     agent_gone_undialled: timedelta = timedelta(seconds=4)
@@ -106,6 +107,7 @@ class Reaper:
         signals: Signals,
         deployment: str,
         agent_lost: Callable[[Row[Any]], Awaitable[None]],
+        agent_left: Callable[[Row[Any]], None] = lambda _: None,
         now: Callable[[], datetime],
         patience: Patience | None = None,
     ) -> None:
@@ -114,6 +116,7 @@ class Reaper:
         self._signals = signals
         self._prefix = f"{deployment}-"
         self._agent_lost = agent_lost
+        self._agent_left = agent_left
         self._now = now
         self._patience = patience or Patience()
         self._suspicions = Suspicions(forget_after=self._patience.forget_after)
@@ -221,16 +224,22 @@ class Reaper:
     def _left_behind(self, scene: Scene) -> list[Verdict]:
         """Judge a dialled call by who is missing in its room.
 
-        This is where a call whose agent was lost is given up; a rescue would begin here.
+        A callee who is alone is the rescuer's first; the verdict is for where there is none.
         """
         settling, lost = self._patience.settling, EndedReason.LOST
         if scene.leg is not None and not scene.has_agent:
+            if scene.seen.state == _ANSWERED and self._alone_for_long(scene):
+                self._agent_left(scene.seen)
             return [Verdict("agent gone", self._patience.agent_gone, lost, "its agent is gone")]
         if scene.leg is None and not scene.has_agent:
             return [Verdict("all gone", settling, lost, "nobody is left in its room")]
         if scene.leg is None and scene.seen.state == _ANSWERED:
             return [Verdict("leg gone", self._patience.leg_gone, lost, "the other side is gone")]
         return []
+
+    def _alone_for_long(self, scene: Scene) -> bool:
+        since = self._suspicions.since("alone", scene.seen.attempt_id, scene.seen.fence)
+        return self._now() - since >= self._patience.alone
 
     def _overdue(self, scene: Scene) -> list[Verdict]:
         seen, grace = scene.seen, self._patience.overdue

@@ -280,7 +280,7 @@ async def _mark_agent(tx: AsyncConnection, fact: Fact, data: Data, now: datetime
     values: dict[str, Any]
     if isinstance(data, AgentJoined):
         values = {"agent_joined_at": now, "worker_id": data.worker_id}
-    elif fact.type is EventType.CALL_AGENT_READY:
+    elif fact.type in (EventType.CALL_AGENT_READY, EventType.CALL_AGENT_RESCUED):
         values = {"agent_ready_at": now}
     else:
         return

@@ -20,7 +20,7 @@ from dialer.tenants.authenticate import bearer
 from dialer.tenants.tokens import AttemptGrant
 from dialer.wiring import Services, services
 from telephony.errors import Unauthorized
-from telephony.worker_contract import Acknowledged, Permit
+from telephony.worker_contract import Acknowledged, Permit, Standing
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -63,7 +63,19 @@ async def ask_permit(granted: Grant, wired: Wired) -> Permit:
     return Permit()
 
 
-@router.post("/internal/attempts/{attempt_id}/events", include_in_schema=False)
+@router.get("/internal/attempts/{attempt_id}", include_in_schema=False)
+async def ask_standing(granted: Grant, wired: Wired) -> Standing:
+    """Tell a worker whether the attempt is still its own."""
+    async with wired.database.reading() as connection:
+        return Standing(current=await worker_events.is_current(connection, granted))
+
+
+@router.post(
+    "/internal/attempts/{attempt_id}/events",
+    include_in_schema=False,
+    # A worker of an earlier version knows no field that it was not told of.
+    response_model_exclude_defaults=True,
+)
 async def report_events(granted: Grant, request: Request, wired: Wired) -> Acknowledged:
     """Take a batch of the worker's events."""
     batch = await read_json(request, Batch)
@@ -74,7 +86,7 @@ async def report_events(granted: Grant, request: Request, wired: Wired) -> Ackno
         await wired.signals.call_changed(granted.tenant_id, stored.call_id)
     if stored.slot:
         await wired.signals.work_waiting()
-    return Acknowledged(acknowledged=stored.acknowledged)
+    return Acknowledged(acknowledged=stored.acknowledged, superseded=stored.superseded)
 
 
 @router.post("/webhooks/livekit", include_in_schema=False)

@@ -30,6 +30,7 @@ _NOT_A_WORKERS = {
     EventType.CALL_WAITING,
     EventType.CALL_DISPATCHING,
     EventType.CALL_REQUEUED,
+    EventType.CALL_AGENT_LOST,
     EventType.CALL_HANGUP_REQUESTED,
     EventType.ROOM_PARTICIPANT_JOINED,
     EventType.ROOM_PARTICIPANT_LEFT,
@@ -51,6 +52,10 @@ class Batch(BaseModel):
     events: list[Numbered] = Field(min_length=1, max_length=500)
 
 
+#: What an agent that was superseded mid-call may still tell: words that were really said.
+_STILL_TRUE = {EventType.CALL_TURN, EventType.CALL_DTMF}
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """What came of a batch.
@@ -63,19 +68,22 @@ class Stored:
     call_id: str
     moved: bool
     slot: bool
+    superseded: bool = False
 
 
 async def store(tx: AsyncConnection, grant: AttemptGrant, batch: Batch, *, now: datetime) -> Stored:
     """Record the events of a batch, in the order of their numbers.
 
     Shape: a worker whose dispatch was superseded before anybody dialled has nothing to tell; its
-    events are acknowledged and dropped. Errors: NotFound for an attempt that does not exist.
+    events are acknowledged and dropped. One that was superseded in a conversation may complete the
+    transcript and nothing else. Errors: NotFound for an attempt that does not exist.
     """
     # The lock first: a fence that was read before it may move while we wait.
     await lock_call(tx, grant.tenant_id, (await _attempt(tx, grant)).call_id)
     attempt = await _attempt(tx, grant)
     last = max(event.sequence for event in batch.events)
-    if grant.fence != attempt.fence:
+    superseded = grant.fence != attempt.fence
+    if superseded and attempt.answered_at is None:
         log.info("late agent ignored", attempt_id=grant.attempt_id, events=len(batch.events))
         return Stored(last, attempt.call_id, moved=False, slot=False)
     before = await _known(tx, grant, attempt.call_id)
@@ -86,17 +94,30 @@ async def store(tx: AsyncConnection, grant: AttemptGrant, batch: Batch, *, now: 
             continue
         before.add(event.sequence)
         fact = _fact(event, grant, attempt.call_id, now)
+        if superseded and fact.type not in _STILL_TRUE:
+            continue
         # The permit recorded the dialling; a worker's word for it never stands in for a permit.
-        moves = fact.type is not EventType.CALL_DIALING
+        moves = fact.type is not EventType.CALL_DIALING and not superseded
         done = await record(tx, fact, now=now, moves=moves)
         moved = moved or done is not None
         seen.add(fact.type)
     slot = bool(seen & {EventType.CALL_AGENT_JOINED, EventType.CALL_ENDED})
-    return Stored(_contiguous(before), attempt.call_id, moved=moved, slot=slot)
+    # Whoever has nothing more to say about this attempt need not keep what was left out.
+    stored = last if superseded else _contiguous(before)
+    return Stored(stored, attempt.call_id, moved=moved, slot=slot, superseded=superseded)
+
+
+async def is_current(connection: AsyncConnection, grant: AttemptGrant) -> bool:
+    """Say whether this asker's dispatch is the newest one of its attempt.
+
+    Errors: NotFound for an attempt that does not exist.
+    """
+    fence: int = (await _attempt(connection, grant)).fence
+    return fence == grant.fence
 
 
 async def _attempt(tx: AsyncConnection, grant: AttemptGrant) -> Row[Any]:
-    query: Any = select(attempts.c.call_id, attempts.c.fence).where(
+    query: Any = select(attempts.c.call_id, attempts.c.fence, attempts.c.answered_at).where(
         attempts.c.tenant_id == grant.tenant_id, attempts.c.id == grant.attempt_id
     )
     row = (await tx.execute(query)).one_or_none()

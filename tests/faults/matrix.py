@@ -44,6 +44,5 @@ ROWS: Final = {
 #: Rows that no test shows, each with its reason.
 LEFT_OUT: Final[dict[str, str]] = {
     "F29": "a call without an RTP port ends, but its record says canceled, as if somebody hung up",
-    "F12": "a call that blocks or leaks is not replaced yet; docs/decisions/0006 says so",
     "F20": "a carrier's 503 ends the call as carrier_unavailable; nothing slows down by itself yet",
 }

@@ -13,7 +13,6 @@ import pytest
 from tests.kit.carrier_ledger import CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.processes import frozen, kill, processes, ready
-from tests.kit.rooms_left import rooms_left
 from tests.kit.until import until_sync
 
 
@@ -48,28 +47,6 @@ def test_the_api_is_killed_while_a_phone_rings(
     gateway.hang_up(call["id"])
     assert gateway.until_ended(call["id"])["outcome"] == "completed"
     assert ledger.only_call("+14155550115", since=since).invites == 1
-
-
-@pytest.mark.fault("F11")
-def test_a_worker_killed_mid_call_leaves_no_call_open(
-    running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
-) -> None:
-    since = datetime.now(UTC)
-    call = gateway.place("+14155550101")
-    gateway.until_status(call["id"], "in_progress")
-    joined = next(e for e in gateway.events(call["id"]) if e["type"] == "call.agent_joined")
-
-    kill(running, joined["data"]["worker_id"])
-
-    ended = gateway.until_ended(call["id"], timeout=60)
-    assert (ended["outcome"], ended["ended_reason"]) == ("failed", "lost")
-    until_sync(
-        lambda: ledger.only_call("+14155550101", since=since).received("BYE"),
-        30,
-        what="BYE at the carrier",
-    )
-    until_sync(lambda: not rooms_left(running, call["id"], gateway), 20, what="the room is gone")
-    assert len(ledger.calls("+14155550101", since=since)) == 1
 
 
 @pytest.mark.fault("F38")

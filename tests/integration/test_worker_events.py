@@ -166,7 +166,7 @@ async def test_a_worker_says_that_it_is_there(api: Api) -> None:
     said = {"capacity": 5, "live_calls": 1, "version": "1", "agent_name": "telephony"}
     token = api.services.tokens.mint_worker_token("w1")
     async with api.client(token) as worker:
-        assert (await worker.put("/internal/workers/w1", json=said)).status_code == 204
+        assert (await worker.put("/internal/workers/w1", json=said)).status_code == 200
         assert (await worker.put("/internal/workers/w2", json=said)).status_code == 401
         bad = await worker.put("/internal/workers/w1", json={**said, "capacity": -1})
         assert bad.status_code == 422

@@ -20,6 +20,7 @@ from dialer.calls.pacing import RollingPacer
 from dialer.calls.permit import permit
 from dialer.calls.reap import Reaper
 from dialer.calls.record import Fact, record
+from dialer.calls.rescue import Rescuer
 from dialer.calls.rooms import ParticipantKind
 from dialer.ingest.worker_events import Batch, Stored, store
 from dialer.tenants.tokens import AttemptGrant, Tokens
@@ -76,6 +77,7 @@ class Switchboard:
         self.tokens = Tokens("t" * 40, now=self.clock)
         self.agents = agents.parse(AGENTS)
         self.dispatcher = self.another_dispatcher("d1")
+        self.rescuer = self.another_rescuer()
         self.reaper = self.another_reaper()
         self._reported: dict[str, int] = {}
 
@@ -96,6 +98,19 @@ class Switchboard:
         pacer = RollingPacer(clock=lambda: self.clock().timestamp())
         return Dispatcher(given, pacer=pacer)
 
+    def another_rescuer(self) -> Rescuer:
+        """Make a rescuer that has heard nothing yet."""
+        return Rescuer(
+            database=self.database,
+            rooms=self.rooms,
+            signals=self.signals,
+            presence=self.presence,
+            agents=self.agents,
+            tokens=self.tokens,
+            agent_name=self.rules.agent_name,
+            now=self.clock,
+        )
+
     def another_reaper(self) -> Reaper:
         """Make a reaper that has seen nothing yet."""
         return Reaper(
@@ -104,6 +119,7 @@ class Switchboard:
             signals=self.signals,
             deployment=self.rules.deployment,
             agent_lost=self.dispatcher.agent_lost,
+            agent_left=self.rescuer.agent_left,
             now=self.clock,
         )
 

@@ -88,6 +88,10 @@ function hear(event) {
       return show("connecting", "Waiting for an agent");
     case "call.agent_joined":
       return words.happened("The agent is in the room.");
+    case "call.agent_lost":
+      return words.happened("The agent was lost. Another one is asked for.");
+    case "call.agent_rescued":
+      return words.happened("Another agent took over.");
     case "call.answered":
       return goLive();
     case "call.turn":

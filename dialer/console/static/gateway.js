@@ -42,6 +42,8 @@ const TYPES = [
   "call.agent_joined",
   "call.agent_ready",
   "call.answered",
+  "call.agent_lost",
+  "call.agent_rescued",
   "call.turn",
   "call.dtmf",
   "call.hangup_requested",

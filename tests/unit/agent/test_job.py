@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,10 +14,13 @@ import pytest
 from livekit import api, rtc
 
 from agent import job
+from agent.desk import Desk
 from agent.dialer_client import PermitAnswer
-from agent.job import Call, Desk
+from agent.job import Call
 from telephony.call import CallType
+from telephony.dial_request import Rescue
 from telephony.events import Data, EventType
+from telephony.worker_contract import CALLEE_IDENTITY
 from tests.kit.until import until
 from tests.unit.agent.test_legs import Room, request
 
@@ -41,6 +44,9 @@ class Conversation:
     def begin(self) -> None:
         """Do nothing."""
 
+    async def apologise(self) -> None:
+        self._world.apologies += 1
+
     async def aclose(self) -> None:
         self._world.closed += 1
         if self._world.closing_fails:
@@ -50,11 +56,17 @@ class Conversation:
 class World:
     """Everything around one call."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, call_type: CallType = CallType.SIP) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        call_type: CallType = CallType.SIP,
+        rescue: Rescue | None = None,
+    ) -> None:
         self.room = Room()
         self.answer = PermitAnswer.GRANTED
         self.greeting_hangs = self.greeting_fails = self.closing_fails = False
-        self.closed = 0
+        self.closed = self.apologies = 0
+        self.current = True
         self.events: list[tuple[EventType, Data | None]] = []
         self.deleted: list[str] = []
         self.invited = 0
@@ -78,7 +90,8 @@ class World:
             media_timeout=timedelta(seconds=15),
             media_timeout_initial=timedelta(seconds=20),
         )
-        self.call = Call(cast("Any", context), desk, request(call_type))
+        wanted = request(call_type).model_copy(update={"rescue": rescue})
+        self.call = Call(cast("Any", context), desk, wanted)
 
     def _converse(self, *_: object, **__: object) -> Conversation:
         return Conversation(self)
@@ -111,7 +124,10 @@ class World:
         self.asked += 1
         return self.answer
 
-    def enter(self, _: object) -> object:
+    async def is_current(self, _: object) -> bool:
+        return self.current
+
+    def enter(self, *_: object) -> object:
         return self
 
     def leave(self, _: object) -> None:
@@ -215,3 +231,98 @@ async def test_a_deletion_that_hangs_does_not_hold_up_the_last_event(
     assert world.told(EventType.CALL_WARNING)[0]["code"] == "room_not_deleted"
     release.set()
     await asyncio.wait_for(running, 60)
+
+
+RESCUE = Rescue(number=1, answered_at=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def _on_the_line(world: World) -> None:
+    phone = SimpleNamespace(identity=CALLEE_IDENTITY, attributes={}, track_publications={})
+    world.room.remote_participants[CALLEE_IDENTITY] = phone
+
+
+@pytest.mark.asyncio
+async def test_a_rescue_asks_for_no_permit_and_rings_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch, rescue=RESCUE)
+    _on_the_line(world)
+    running = asyncio.create_task(world.call.run())
+    await until(lambda: world.told(EventType.CALL_AGENT_RESCUED))
+    world.room.tell("disconnected", rtc.DisconnectReason.ROOM_DELETED)
+    await asyncio.wait_for(running, 60)
+    assert (world.asked, world.invited) == (0, 0)
+    told = [kind for kind, _ in world.events]
+    assert told == [
+        EventType.CALL_AGENT_JOINED,
+        EventType.CALL_AGENT_RESCUED,
+        EventType.CALL_ENDED,
+    ]
+
+
+@pytest.mark.asyncio
+async def test_a_rescue_that_cannot_speak_says_sorry_and_hangs_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch, rescue=RESCUE)
+    _on_the_line(world)
+    world.greeting_fails = True
+    await asyncio.wait_for(world.call.run(), 60)
+    assert (world.apologies, world.deleted) == (1, ["tel-att_1"])
+    assert [ended["ended_reason"] for ended in world.told(EventType.CALL_ENDED)] == ["agent_error"]
+
+
+@pytest.mark.asyncio
+async def test_a_rescue_that_finds_nobody_on_the_line_ends_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch, rescue=RESCUE)
+    await asyncio.wait_for(world.call.run(), 60)
+    assert [ended["ended_reason"] for ended in world.told(EventType.CALL_ENDED)] == ["lost"]
+
+
+async def _talking(world: World) -> asyncio.Task[None]:
+    running = asyncio.create_task(world.call.run())
+    await until(lambda: world.invited)
+    world.invite.set_result(None)
+    await until(lambda: EventType.CALL_ANSWERED in [kind for kind, _ in world.events])
+    return running
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "reason", [rtc.DisconnectReason.PARTICIPANT_REMOVED, rtc.DisconnectReason.CONNECTION_TIMEOUT]
+)
+async def test_an_agent_whose_call_another_one_has_leaves_it_alone(
+    monkeypatch: pytest.MonkeyPatch, reason: rtc.DisconnectReason.ValueType
+) -> None:
+    world = World(monkeypatch)
+    running = await _talking(world)
+    world.current = False
+    world.room.tell("disconnected", reason)
+    await asyncio.wait_for(running, 60)
+    assert (world.deleted, world.told(EventType.CALL_ENDED), world.closed) == ([], [], 1)
+
+
+@pytest.mark.asyncio
+async def test_an_agent_that_comes_back_asks_whose_the_call_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch)
+    running = await _talking(world)
+    world.current = False
+    world.room.tell("reconnected")
+    await asyncio.wait_for(running, 60)
+    assert (world.deleted, world.told(EventType.CALL_ENDED)) == ([], [])
+
+
+@pytest.mark.asyncio
+async def test_a_lost_media_server_still_ends_a_call_that_is_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch)
+    running = await _talking(world)
+    world.room.tell("disconnected", rtc.DisconnectReason.CONNECTION_TIMEOUT)
+    await asyncio.wait_for(running, 60)
+    ends = [ended["ended_reason"] for ended in world.told(EventType.CALL_ENDED)]
+    assert (world.deleted, ends) == (["tel-att_1"], ["media_server_lost"])

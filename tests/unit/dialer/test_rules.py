@@ -19,6 +19,7 @@ PLATFORM = {
     "dialer/calls/claims.py",
     "dialer/calls/waiting.py",
     "dialer/calls/forget.py",
+    "dialer/calls/takeover.py",
     "dialer/calls/permit.py",
     "dialer/calls/reap.py",
     "dialer/calls/record.py",

@@ -1,0 +1,60 @@
+"""What the worker gives to each of its jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+from agent.dialer_client import PermitAnswer
+from agent.ending import End
+from agent.greeting import PhraseCache
+from agent.reporter import Reporter
+from agent.speech.shared import SharedModels
+from agent.spool import Owner
+from telephony.dial_request import DialRequest
+
+
+class Office(Protocol):
+    """What the worker gives to each of its jobs; safe to use from any thread."""
+
+    def reporter(self, owner: Owner) -> Reporter:
+        """Give the reporter of one attempt."""
+        ...
+
+    async def permit(self, request: DialRequest) -> PermitAnswer:
+        """Ask the dialer for the permit of this attempt."""
+        ...
+
+    async def is_current(self, request: DialRequest) -> bool:
+        """Ask the dialer whether this agent still is the one of its attempt."""
+        ...
+
+    def enter(self, end: End, request: DialRequest) -> object:
+        """Note a live call, which the worker may have to end."""
+        ...
+
+    def leave(self, entry: object) -> None:
+        """Forget a call."""
+        ...
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a job works with."""
+
+    office: Office
+    shared: SharedModels
+    phrases: PhraseCache
+    recordings: Path
+    worker_id: str
+    livekit_url: str
+    livekit_api_key: str
+    livekit_api_secret: str
+    media_timeout: timedelta
+    media_timeout_initial: timedelta
+    failpoints: bool = False
+
+    def __repr__(self) -> str:
+        return f"Desk({self.worker_id})"

@@ -1,0 +1,258 @@
+"""Find another agent for an answered call that lost its own, before the callee hangs up.
+
+LiveKit keeps a participant whose process was killed for some twenty seconds, which is too long for
+somebody who listens to silence. So the workers' presence is believed first: a worker that is silent
+for ``PRESENCE_SILENT``, or that no longer holds the call, has lost it. A call is never ended for
+that alone: where no other worker is heard either, it may be us who are deaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Row
+
+from dialer.adapters.database import Database
+from dialer.admission.agents import Agents
+from dialer.calls import claims, takeover
+from dialer.calls.briefing import dial_request
+from dialer.calls.claims import Claim
+from dialer.calls.looping import keep_going
+from dialer.calls.rooms import Dispatch, ParticipantKind, RoomMember, Rooms
+from dialer.calls.signals import Signals
+from dialer.calls.suspicion import Suspicions
+from dialer.calls.takeover import Takeover
+from dialer.tenants.tokens import Tokens
+from dialer.workers.presence import LiveWorker, Presence
+from telephony.call import AttemptState, EndedReason
+from telephony.errors import TelephonyError, Unavailable
+from telephony.worker_contract import BROWSER_IDENTITY, CALLEE_IDENTITY, PRESENCE_SILENT
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+_LEGS = {CALLEE_IDENTITY, BROWSER_IDENTITY}
+SILENT = "worker_silent"
+NOT_HELD = "call_not_held"
+STUCK = "agent_stuck"
+LEFT = "agent_left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Haste:
+    """How long each step of a rescue may take; together they stay below ten seconds.
+
+    Shape: ``not_held`` is how long a worker must do without a call that is its own, ``seat`` how
+    long a free seat is waited for, ``joins`` how long an agent may take to join, ``speaks`` from
+    then until it speaks. ``forget_after`` is a gap between two looks that makes us deaf.
+    """
+
+    look_every: timedelta = timedelta(seconds=0.5)
+    silent: timedelta = PRESENCE_SILENT
+    not_held: timedelta = timedelta(seconds=1.5)
+    left: timedelta = timedelta(seconds=1.5)
+    seat: timedelta = timedelta(seconds=4)
+    joins: timedelta = timedelta(seconds=4)
+    speaks: timedelta = timedelta(seconds=8)
+    forget_after: timedelta = timedelta(seconds=3)
+
+
+class Rescuer:
+    """The loop that looks after the agents of answered calls."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        rooms: Rooms,
+        signals: Signals,
+        presence: Presence,
+        agents: Agents,
+        tokens: Tokens,
+        agent_name: str,
+        now: Callable[[], datetime],
+        haste: Haste | None = None,
+    ) -> None:
+        self._database = database
+        self._rooms = rooms
+        self._signals = signals
+        self._presence = presence
+        self._agents = agents
+        self._tokens = tokens
+        self._agent_name = agent_name
+        self._now = now
+        self._haste = haste or Haste()
+        self._suspicions = Suspicions(forget_after=self._haste.forget_after)
+        self._heard: dict[str, datetime] = {}
+        self._looking_since: datetime | None = None
+        self._looked: datetime | None = None
+        self._left: set[tuple[str, int]] = set()
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        await keep_going("rescue", self.step, on_failure=self._forget)
+
+    def agent_left(self, seen: Row[Any]) -> None:
+        """Take the reaper's word that the callee is alone in the room."""
+        self._left.add((seen.attempt_id, seen.fence))
+
+    async def step(self) -> float:
+        """Look once; gives the seconds to the next look."""
+        now = self._now()
+        if self._looked is None or now - self._looked > self._haste.forget_after:
+            self._forget()
+            self._looking_since = now
+        self._looked = now
+        self._suspicions.begin(now)
+        left, self._left = self._left, set()
+        async with self._database.reading() as connection:
+            answered = await claims.open_attempts(connection, AttemptState.ANSWERED)
+        workers = {one.worker_id: one for one in await self._presence.live()} if answered else {}
+        self._heard |= {name: worker.seen_at for name, worker in workers.items()}
+        for seen in answered:
+            if seen.hangup_requested_at is None and seen.room:
+                await self._look_at(seen, workers, (seen.attempt_id, seen.fence) in left)
+        self._suspicions.finish()
+        return self._haste.look_every.total_seconds()
+
+    def _forget(self) -> None:
+        self._heard = {}
+        self._suspicions.clear()
+        self._looking_since = self._looked = None
+
+    async def _look_at(self, seen: Row[Any], workers: dict[str, LiveWorker], left: bool) -> None:
+        if seen.agent_ready_at is None and await self._under_way(seen):
+            return
+        why = LEFT if left else self._why(seen, workers.get(seen.worker_id))
+        if why is None:
+            return
+        since = self._suspicions.since("agent lost", seen.attempt_id, seen.fence)
+        others = self._able(workers)
+        if not await self._leg_waits(seen):
+            return
+        if any(_has_seat(worker) for worker in others):
+            await self._rescue(seen, why)
+        elif self._now() - since >= self._haste.seat and (others or why != SILENT):
+            reason = EndedReason.AGENT_ERROR if why == STUCK else EndedReason.LOST
+            await self._give_up(Claim.of(seen), reason, "its agent was lost and no other was free")
+
+    def _why(self, seen: Row[Any], worker: LiveWorker | None) -> str | None:
+        """Say why the call's agent must be lost; None where nothing says so."""
+        if seen.worker_id is None:
+            return None
+        if self._silence(seen.worker_id) >= self._haste.silent:
+            return SILENT
+        if worker is None:
+            return None
+        if seen.attempt_id in worker.presence.stuck:
+            return STUCK
+        if worker.presence.holds is None or seen.attempt_id in worker.presence.holds:
+            return None
+        since = self._suspicions.since("not held", seen.attempt_id, seen.fence)
+        return NOT_HELD if self._now() - since >= self._haste.not_held else None
+
+    def _silence(self, worker_id: str) -> timedelta:
+        """Say how long we heard nothing of a worker, while we were listening."""
+        assert self._looking_since is not None
+        heard = self._heard.get(worker_id, self._looking_since)
+        return self._now() - max(heard, self._looking_since)
+
+    def _able(self, workers: dict[str, LiveWorker]) -> list[LiveWorker]:
+        """List the workers that can be heard and take calls; one that came back is among them."""
+        return [
+            worker
+            for name, worker in workers.items()
+            if worker.takes_calls and self._silence(name) < self._haste.silent
+        ]
+
+    async def _leg_waits(self, seen: Row[Any]) -> bool:
+        """Say whether somebody is on the line; where nobody is, the reaper finds out why."""
+        members = await self._rooms.participants(seen.room)
+        return any(_on_the_line(member) for member in members)
+
+    async def _rescue(self, seen: Row[Any], why: str) -> None:
+        now = self._now()
+        async with self._database.transaction() as tx:
+            begun = await takeover.begin(tx, seen, why, now=now)
+        if begun is None:
+            async with self._database.reading() as connection:
+                often = await takeover.rescues(connection, seen) >= takeover.MOST_RESCUES
+            if often:
+                await self._give_up(
+                    Claim.of(seen), EndedReason.LOST, "its agents were lost, one after another"
+                )
+            return
+        log.warning("agent lost", attempt_id=seen.attempt_id, why=why, rescue=begun.rescue.number)
+        await self._signals.call_changed(seen.tenant_id, seen.call_id)
+        try:
+            await self._ask_another(begun)
+        except Unavailable:
+            # Nobody will join; the deadline ends the call, or LiveKit's own end of it does.
+            log.warning("rescue not dispatched", attempt_id=seen.attempt_id)
+
+    async def _ask_another(self, begun: Takeover) -> None:
+        mine = begun.mine
+        row: Any = begun.call
+        try:
+            request = dial_request(
+                dict(row._mapping),
+                attempt_id=mine.attempt_id,
+                fence=mine.fence,
+                trunk_id=None,
+                agents=self._agents,
+                tokens=self._tokens,
+                rescue=begun.rescue,
+            )
+        except Unavailable:
+            raise
+        except TelephonyError as error:
+            message = f"the agent cannot be briefed: {error.code}"
+            await self._give_up(mine, EndedReason.AGENT_ERROR, message)
+            return
+        # The lost one lingers in LiveKit's lists, and may come back to life in them.
+        for member in await self._rooms.participants(mine.room):
+            if member.kind is ParticipantKind.AGENT:
+                await self._rooms.remove_participant(mine.room, member.identity)
+        await self._rooms.redispatch(mine.room, Dispatch(self._agent_name, request.to_metadata()))
+
+    async def _under_way(self, seen: Row[Any]) -> bool:
+        """Tell a rescue that goes on from a call whose agent is to be judged; end a late one."""
+        async with self._database.reading() as connection:
+            number = await takeover.rescues(connection, seen)
+        if number == 0:
+            return False
+        if seen.agent_joined_at is None:
+            late = self._now() - seen.dispatched_at >= self._haste.joins
+        else:
+            late = self._now() - seen.agent_joined_at >= self._haste.speaks
+        if late:
+            message = "no agent took it over in time"
+            await self._give_up(Claim.of(seen), EndedReason.LOST, message)
+            return True
+        # Whoever joined may be lost as well.
+        return seen.agent_joined_at is None
+
+    async def _give_up(self, mine: Claim, reason: EndedReason, message: str) -> None:
+        async with self._database.transaction() as tx:
+            ended = await takeover.give_up(tx, mine, reason, message, now=self._now())
+        if not ended:
+            return
+        log.warning("call without an agent ended", attempt_id=mine.attempt_id, reason=reason)
+        await self._signals.call_changed(mine.tenant_id, mine.call_id)
+        await self._signals.work_waiting()
+        try:
+            await self._rooms.delete(mine.room)
+        except Unavailable:
+            log.info("room left to the reaper", room=mine.room)
+
+
+def _has_seat(worker: LiveWorker) -> bool:
+    return worker.presence.live_calls < worker.presence.capacity
+
+
+def _on_the_line(member: RoomMember) -> bool:
+    phone = member.identity == CALLEE_IDENTITY
+    return member.identity in _LEGS and (not phone or member.sip_status == "active")

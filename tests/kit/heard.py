@@ -1,0 +1,49 @@
+"""Read what the phone heard: where the other side spoke, and how long it was quiet."""
+
+from __future__ import annotations
+
+import itertools
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+#: Units: seconds.
+_FRAME = 0.02
+#: What counts as sound: -45 dBFS, as in the carrier's own ledger.
+_AUDIBLE = 184
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """A stretch in which nothing was heard.
+
+    Units: seconds since the answer.
+    """
+
+    begins: float
+    ends: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it was."""
+        return self.ends - self.begins
+
+
+def quiet_stretches(path: Path) -> list[Quiet]:
+    """List where nothing was heard, the beginning and the end of the call included."""
+    with wave.open(str(path)) as audio:
+        rate = audio.getframerate()
+        samples = np.frombuffer(audio.readframes(audio.getnframes()), dtype=np.int16)
+    size = int(rate * _FRAME)
+    frames = samples[: len(samples) // size * size].reshape(-1, size).astype(np.float64)
+    loud = np.flatnonzero(np.sqrt((frames**2).mean(axis=1)) > _AUDIBLE) * _FRAME
+    edges = [0.0, *(float(moment) for moment in loud), len(samples) / rate]
+    return [Quiet(before, after) for before, after in itertools.pairwise(edges) if after > before]
+
+
+def longest_quiet(path: Path, *, after: float = 0.0) -> Quiet:
+    """Give the longest stretch of quiet that ends later than ``after``."""
+    found = [quiet for quiet in quiet_stretches(path) if quiet.ends > after]
+    return max(found, key=lambda quiet: quiet.seconds)
