@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.faults.test_kills import processes, ready
 from tests.faults.test_worker_killed_mid_call import LONGEST_SILENCE, holder, the_end
 from tests.kit.carrier_ledger import CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.heard import longest_quiet
+from tests.kit.processes import processes, ready
 from tests.kit.running import sandbox
 from tests.kit.until import until_sync
 
@@ -28,6 +28,7 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, An
             yield description
 
 
+@pytest.mark.fault("F12")
 @pytest.mark.parametrize("fault", ["sleep", "leak"])
 def test_a_call_that_breaks_is_taken_over_and_its_process_replaced(
     fault: str, breakable: dict[str, Any]

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.faults.test_kills import kill
+import pytest
+
 from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.heard import longest_quiet
+from tests.kit.processes import kill
 from tests.kit.rooms_left import rooms_left
 from tests.kit.until import until_sync
 
@@ -38,6 +40,7 @@ def the_end(ledger: CarrierLedger, number: str, since: datetime) -> CarrierCall:
     )
 
 
+@pytest.mark.fault("F11")
 def test_another_worker_takes_the_conversation_over(
     running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
 ) -> None:
@@ -65,6 +68,7 @@ def test_another_worker_takes_the_conversation_over(
     until_sync(lambda: not rooms_left(running, call["id"], gateway), 20, what="the room is gone")
 
 
+@pytest.mark.fault("F11", "F30")
 def test_the_longest_duration_still_counts_from_the_answer(
     running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
 ) -> None:
