@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from livekit import api
@@ -35,7 +36,7 @@ async def redis_answers(url: str) -> str:
         info = await client.info("server")
         return str(info["redis_version"])
     except (AuthenticationError, ResponseError) as error:
-        raise Trouble(_refusal(error)) from error
+        raise Trouble(_refusal(error, url)) from error
     except (RedisError, OSError, ValueError) as error:
         raise Trouble(
             f"cannot be reached ({_short(error)}): is it running, and is TLS right?"
@@ -44,10 +45,11 @@ async def redis_answers(url: str) -> str:
         await client.aclose()
 
 
-def _refusal(error: RedisError) -> str:
-    if "required" in str(error) or "NOAUTH" in str(error):  # the client takes the code off
-        return "it wants a password: put one into REDIS_URL"
+def _refusal(error: RedisError, url: str) -> str:
+    # The client takes the code off, and the text differs with the protocol that it speaks.
     if isinstance(error, AuthenticationError):
+        if urlsplit(url).password is None:
+            return "it wants a password: put one into REDIS_URL"
         return "it refuses our password: check the one in REDIS_URL"
     return f"refuses us ({_short(error)}): check REDIS_URL"
 
