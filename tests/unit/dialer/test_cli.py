@@ -38,7 +38,7 @@ def test_keys_are_made_listed_and_revoked() -> None:
     assert made.exit_code == 0
     secret = made.stdout.strip()
     assert secret.startswith("tk_") and "\n" not in secret
-    listed = run.invoke(app, ["keys", "list"], env={"COLUMNS": "200"}).stdout
+    listed = run.invoke(app, ["keys", "list"], env={"COLUMNS": "80"}).stdout
     assert "ci" in listed and secret not in listed
     [key_id] = [word for word in listed.split() if word.startswith("key_")]
     assert run.invoke(app, ["keys", "revoke", key_id]).exit_code == 0
