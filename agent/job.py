@@ -206,19 +206,27 @@ class Call:
         assert self._conversation is not None
         self._conversation.begin()
         self._fail_on_request()
-        watch = asyncio.ensure_future(self._media.until_lost())
+        watch = asyncio.ensure_future(self._media_lost())
         over = asyncio.ensure_future(self._end.wait())
         try:
             await asyncio.wait([watch, over], return_when=asyncio.FIRST_COMPLETED)
             if watch.done() and (error := watch.exception()) is not None:
                 self._log.warning("media_not_watched", error=_name(error))
-            # A browser that is muted sends nothing and is there all the same.
-            elif watch.done() and self._leg.phone:
-                self._end.decide(Ending(EndedReason.MEDIA_TIMEOUT))
             await over
         finally:
             watch.cancel()
             over.cancel()
+
+    async def _media_lost(self) -> None:
+        """End the call once no media comes any more, as whatever that is a sign of."""
+        await self._media.until_lost()
+        if not self._media.seen:
+            # A connection that never carried a packet is never rated badly.
+            ending = Ending(EndedReason.MEDIA_TIMEOUT) if self._leg.phone else None
+        else:
+            ending = await self._leg.why_silent(self._media.silent_for)
+        if ending is not None:
+            self._end.decide(ending)
 
     def _fail_on_request(self) -> None:
         # A call that was taken over has had its fault.

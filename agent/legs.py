@@ -26,12 +26,14 @@ from agent.ending import End, Ending
 from agent.logs import get_logger
 from agent.subscriptions import Subscriptions
 from agent.verdicts import (
+    BAD_RATINGS,
     ON_REQUEST,
     dial_failed,
     left_after_answer,
     lost_answer,
     no_bridge_took_it,
     room_gone,
+    silenced,
 )
 from telephony.call import EndedReason
 from telephony.dial_request import DialRequest
@@ -51,6 +53,9 @@ _BRIDGE_GRACE: Final = timedelta(seconds=5)
 _BRIDGE_PATIENCE: Final = 8.0
 #: How long two messages about the same end may be apart.
 _SAME_END: Final = 1.5
+#: How long LiveKit may still take to rate a callee whose packets stopped: it does so every five
+#: seconds and needs two of these to be sure, so fifteen after the last packet.
+_RATED_WITHIN: Final = 5.0
 #: What a dialling that was cancelled looks like, whoever cancelled it.
 _CANCELLED: Final = frozenset(
     {EndedReason.RING_TIMEOUT, EndedReason.NO_RESPONSE, EndedReason.BRIDGE_LOST}
@@ -135,6 +140,10 @@ class Leg:
         if self.participant is None:
             self._end.decide(Ending(EndedReason.LOST, message="nobody was left to talk to"))
 
+    async def why_silent(self, seconds: float) -> Ending | None:
+        """Judge a silence of so many seconds; None where it is no end."""
+        return None  # A browser that is muted sends nothing and is there all the same.
+
     def _reach(self) -> None:
         """Reach out, with the permit in hand."""
 
@@ -186,7 +195,10 @@ class SipLeg(Leg):
         super().__init__(room, request, end, report)
         self._sip = sip
         self._rang = False
+        self._rated: tuple[rtc.ConnectionQuality, float] | None = None
+        self._rating = asyncio.Event()
         self._subscriptions.on(room, "participant_attributes_changed", self._on_attributes)
+        self._subscriptions.on(room, "connection_quality_changed", self._on_quality)
 
     def _reach(self) -> None:
         # The permit recorded the dialling; a second word of it would only be noise.
@@ -273,6 +285,29 @@ class SipLeg(Leg):
         # The reason comes with the participant's leaving, just behind this.
         await asyncio.sleep(_SAME_END)
         self._end.decide(Ending(EndedReason.CALLEE_HANGUP))
+
+    async def why_silent(self, seconds: float) -> Ending | None:
+        """Judge a callee whose packets stopped so long ago: a dead bridge is no silent carrier.
+
+        Shape: takes a few seconds where LiveKit has not rated the silence yet; an end that is
+        decided meanwhile stands.
+        """
+        stopped = time.monotonic() - seconds
+        give_up = time.monotonic() + _RATED_WITHIN
+        while self._rated is None or self._rated[1] < stopped:
+            self._rating.clear()
+            left = give_up - time.monotonic()
+            if left <= 0:
+                return Ending(EndedReason.MEDIA_TIMEOUT)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._rating.wait(), left)
+        return silenced(self._rated[0])
+
+    def _on_quality(self, participant: rtc.Participant, quality: rtc.ConnectionQuality) -> None:
+        # Until LiveKit is sure, it repeats the good rating from before the silence.
+        if participant.identity == self.identity and quality in BAD_RATINGS:
+            self._rated = (quality, time.monotonic())
+            self._rating.set()
 
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
         super()._on_left(participant)

@@ -50,6 +50,11 @@ OWN_DISCONNECT: Final[dict[rtc.DisconnectReason.ValueType, EndedReason]] = {
     _D.DUPLICATE_IDENTITY: _R.LOST,
 }
 
+#: The ratings that tell something about a silence.
+BAD_RATINGS: Final = frozenset(
+    {rtc.ConnectionQuality.QUALITY_LOST, rtc.ConnectionQuality.QUALITY_POOR}
+)
+
 #: Somebody asked for the end.
 ON_REQUEST: Final = frozenset({_D.PARTICIPANT_REMOVED, _D.ROOM_DELETED, _D.ROOM_CLOSED})
 
@@ -63,6 +68,17 @@ def left_after_answer(reason: rtc.DisconnectReason.ValueType | None, *, phone: b
     if known is None:
         known = _R.BRIDGE_LOST if phone else _R.CALLEE_HANGUP
     return Ending(known)
+
+
+def silenced(rating: rtc.ConnectionQuality) -> Ending:
+    """Judge an answered call whose packets stopped, by how LiveKit rates the callee's connection.
+
+    Source: livekit-server 1.13 says LOST where not even RTCP comes any more, as from a bridge that
+    died, and POOR where a bridge is there and has nothing to pass on.
+    """
+    if rating == rtc.ConnectionQuality.QUALITY_LOST:
+        return Ending(_R.BRIDGE_LOST, message="the bridge was gone with the call's media")
+    return Ending(_R.MEDIA_TIMEOUT)
 
 
 def room_gone(reason: rtc.DisconnectReason.ValueType | None) -> Ending:

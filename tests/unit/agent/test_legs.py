@@ -112,6 +112,11 @@ class Case:
             SimpleNamespace(identity="callee", attributes={CALL_STATUS: status}),
         )
 
+    def rate(self, quality: rtc.ConnectionQuality, identity: str = "callee") -> None:
+        """Have LiveKit rate somebody's connection."""
+        rated = SimpleNamespace(identity=identity)
+        self.room.tell("connection_quality_changed", rated, quality)
+
     def leave(self, reason: rtc.DisconnectReason.ValueType) -> None:
         """Have the callee leave."""
         self.room.tell(
@@ -379,3 +384,46 @@ async def test_a_bridge_that_took_the_call_and_failed_is_not_asked_again() -> No
     await case.leg.aclose()
     assert ending.reason is EndedReason.BRIDGE_LOST
     assert len(bridge.asked) == 1
+
+
+_Q = rtc.ConnectionQuality
+
+
+@pytest.mark.asyncio
+@pytest.mark.fault("F7", "F24")
+@pytest.mark.parametrize(
+    ("quality", "reason"),
+    [(_Q.QUALITY_LOST, EndedReason.BRIDGE_LOST), (_Q.QUALITY_POOR, EndedReason.MEDIA_TIMEOUT)],
+)
+@pytest.mark.parametrize("late", [False, True], ids=["rated before", "rated later"])
+async def test_a_silence_is_judged_by_the_rating_that_follows_it(
+    quality: rtc.ConnectionQuality, reason: EndedReason, late: bool
+) -> None:
+    case = Case()
+    if not late:
+        case.rate(quality)
+    judged = asyncio.ensure_future(case.leg.why_silent(12.0))
+    await asyncio.sleep(0)
+    for other in (_Q.QUALITY_LOST, _Q.QUALITY_POOR):
+        case.rate(other, identity="agent-1")
+    case.rate(_Q.QUALITY_EXCELLENT)
+    if late:
+        await asyncio.sleep(0)
+        assert not judged.done()
+        case.rate(quality)
+    ending = await asyncio.wait_for(judged, 5)
+    await case.leg.aclose()
+    assert ending is not None and ending.reason is reason
+
+
+@pytest.mark.asyncio
+@pytest.mark.fault("F24")
+async def test_a_silence_that_nobody_rates_is_lost_media(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.legs._RATED_WITHIN", 0.05)
+    case = Case()
+    case.rate(_Q.QUALITY_LOST)
+    await asyncio.sleep(0.05)
+    # What was rated before the silence began tells nothing about it.
+    ending = await case.leg.why_silent(0.0)
+    await case.leg.aclose()
+    assert ending is not None and ending.reason is EndedReason.MEDIA_TIMEOUT

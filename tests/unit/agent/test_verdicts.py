@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from livekit import api, rtc
 
-from agent.verdicts import dial_failed, left_after_answer, lost_answer, room_gone
+from agent.verdicts import dial_failed, left_after_answer, lost_answer, room_gone, silenced
 from telephony.call import EndedReason
 
 _R = EndedReason
@@ -93,6 +93,20 @@ def test_who_leaves_an_answered_call_decides_its_reason(
     left: rtc.DisconnectReason.ValueType | None, phone: bool, reason: EndedReason
 ) -> None:
     assert left_after_answer(left, phone=phone).reason is reason
+
+
+@pytest.mark.fault("F7", "F24")
+@pytest.mark.parametrize(
+    ("rating", "reason"),
+    [
+        (rtc.ConnectionQuality.QUALITY_LOST, _R.BRIDGE_LOST),
+        (rtc.ConnectionQuality.QUALITY_POOR, _R.MEDIA_TIMEOUT),
+    ],
+)
+def test_a_silence_is_the_bridges_end_where_livekit_lost_the_bridge(
+    rating: rtc.ConnectionQuality, reason: EndedReason
+) -> None:
+    assert silenced(rating).reason is reason
 
 
 def test_a_deleted_room_is_a_hang_up_and_a_lost_connection_is_not() -> None:
