@@ -195,6 +195,7 @@ class SipLeg(Leg):
         super().__init__(room, request, end, report)
         self._sip = sip
         self._rang = False
+        self._seen = False
         self._rated: tuple[rtc.ConnectionQuality, float] | None = None
         self._rating = asyncio.Event()
         self._subscriptions.on(room, "participant_attributes_changed", self._on_attributes)
@@ -269,6 +270,7 @@ class SipLeg(Leg):
     def _read_status(self, participant: rtc.Participant) -> None:
         if participant.identity != self.identity:
             return
+        self._seen = True
         match participant.attributes.get(CALL_STATUS):
             case "ringing":
                 if not self._rang:
@@ -313,6 +315,15 @@ class SipLeg(Leg):
         super()._on_left(participant)
         if participant.identity == self.identity and not self._end.decided:
             self._start(self._left_before_answer())
+
+    def _on_room_gone(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        never_came = self.permitted and not (self._seen or self.answered.is_set())
+        if reason == rtc.DisconnectReason.ROOM_CLOSED and never_came:
+            # Nobody asked for that: LiveKit closes a room to which nobody but an agent came, as
+            # when the bridge dies with the request in its hands.
+            self._end.decide(Ending(EndedReason.BRIDGE_LOST, message="the bridge never came"))
+        else:
+            super()._on_room_gone(reason)
 
     async def _left_before_answer(self) -> None:
         # The result of the dialling says more than the leaving: give it time to come.

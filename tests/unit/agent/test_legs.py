@@ -219,6 +219,23 @@ async def test_a_deleted_room_ends_a_ringing_call_at_once() -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.fault("F29")
+@pytest.mark.parametrize(
+    ("came", "reason"), [(False, EndedReason.BRIDGE_LOST), (True, EndedReason.API_HANGUP)]
+)
+async def test_a_room_that_closes_before_the_callee_came_is_the_bridges_loss(
+    came: bool, reason: EndedReason
+) -> None:
+    case = Case()
+    await case.dial()
+    if came:
+        case.status("dialing")
+    case.room.tell("disconnected", _D.ROOM_CLOSED)
+    assert (await case.end.wait()).reason is reason
+    await case.leg.aclose()
+
+
+@pytest.mark.asyncio
 async def test_a_bridge_that_vanishes_is_not_asked_again() -> None:
     case = Case()
     await case.dial()
