@@ -2,7 +2,7 @@
 
 Leg.reach() asks for the permit of both kinds; whoever has it owns the room. SipLeg._invite() is
 the only place where an INVITE is caused: once for each permit, and again only where no bridge took
-the request, so that none can have left.
+the request, so that none can have left. Where none takes it for a while, the permit goes back.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from agent.subscriptions import Subscriptions
 from agent.verdicts import (
     BAD_RATINGS,
     ON_REQUEST,
+    RETURNED,
     dial_failed,
     left_after_answer,
     lost_answer,
@@ -48,9 +49,11 @@ ATTEMPT_HEADER: Final = "X-Attempt-Id"
 
 #: How much later than asked our own guards act, so that the bridge speaks first.
 _BRIDGE_GRACE: Final = timedelta(seconds=5)
-#: For how long another bridge is waited for while none takes a call; a restart is shorter. It is
-#: taken off the time that the phone may ring, so keep it below the reaper's grace (10 s).
-_BRIDGE_PATIENCE: Final = 8.0
+#: For how long another bridge is waited for while none takes a call, before the permit goes back. It
+#: is taken off the time that the phone may ring, so keep it well below the reaper's grace (10 s).
+_BRIDGE_PATIENCE: Final = 2.0
+#: Before so much of a silence a poor rating may still be about the packets before it.
+_SURE_AFTER: Final = 8.0
 #: How long two messages about the same end may be apart.
 _SAME_END: Final = 1.5
 #: How long LiveKit may still take to rate a callee whose packets stopped: it does so every five
@@ -190,10 +193,18 @@ class SipLeg(Leg):
     phone = True
 
     def __init__(
-        self, room: rtc.Room, request: DialRequest, end: End, report: Report, *, sip: SipService
+        self,
+        room: rtc.Room,
+        request: DialRequest,
+        end: End,
+        report: Report,
+        *,
+        sip: SipService,
+        give_back: Callable[[], Awaitable[bool]],
     ) -> None:
         super().__init__(room, request, end, report)
         self._sip = sip
+        self._give_back = give_back
         self._rang = False
         self._seen = False
         self._rated: tuple[rtc.ConnectionQuality, float] | None = None
@@ -210,9 +221,15 @@ class SipLeg(Leg):
         give_up = time.monotonic() + _BRIDGE_PATIENCE
         while not self._end.decided and await self._no_bridge_yet():
             if time.monotonic() >= give_up:
-                self._end.decide(Ending(EndedReason.BRIDGE_LOST, message="no bridge is there"))
+                await self._return_permit()
                 return
             await asyncio.sleep(random.uniform(0.5, 1.5))
+
+    async def _return_permit(self) -> None:
+        if self._end.decided:
+            return
+        lost = Ending(EndedReason.BRIDGE_LOST, message="no bridge is there")
+        self._end.decide(RETURNED if await self._give_back() else lost)
 
     async def _no_bridge_yet(self) -> bool:
         """Send the request; True where no bridge took it, so that it may be sent again."""
@@ -296,14 +313,22 @@ class SipLeg(Leg):
         """
         stopped = time.monotonic() - seconds
         give_up = time.monotonic() + _RATED_WITHIN
-        while self._rated is None or self._rated[1] < stopped:
+        while (rating := self._rating_of(stopped)) is None:
             self._rating.clear()
             left = give_up - time.monotonic()
             if left <= 0:
                 return Ending(EndedReason.MEDIA_TIMEOUT)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._rating.wait(), left)
-        return silenced(self._rated[0])
+        return silenced(rating)
+
+    def _rating_of(self, stopped: float) -> rtc.ConnectionQuality | None:
+        """Give LiveKit's rating of a silence that began then, once it is sure of it."""
+        if self._rated is None:
+            return None
+        rating, when = self._rated
+        lost = rating == rtc.ConnectionQuality.QUALITY_LOST
+        return rating if when >= stopped + (0 if lost else _SURE_AFTER) else None
 
     def _on_quality(self, participant: rtc.Participant, quality: rtc.ConnectionQuality) -> None:
         # Until LiveKit is sure, it repeats the good rating from before the silence.

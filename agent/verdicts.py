@@ -55,6 +55,9 @@ BAD_RATINGS: Final = frozenset(
     {rtc.ConnectionQuality.QUALITY_LOST, rtc.ConnectionQuality.QUALITY_POOR}
 )
 
+#: No bridge took the call: the dialer has the permit back, and the call with it.
+RETURNED: Final = Ending(_R.BRIDGE_LOST, message="no bridge took the call", superseded=True)
+
 #: Somebody asked for the end.
 ON_REQUEST: Final = frozenset({_D.PARTICIPANT_REMOVED, _D.ROOM_DELETED, _D.ROOM_CLOSED})
 

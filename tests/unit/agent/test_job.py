@@ -70,7 +70,7 @@ class World:
         self.events: list[tuple[EventType, Data | None]] = []
         self.deleted: list[str] = []
         self.invited = 0
-        self.asked = 0
+        self.asked = self.returned = 0
         self.invite: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         monkeypatch.setattr(job.utils.http_context, "http_session", lambda: None)
         monkeypatch.setattr(job.api, "LiveKitAPI", self._livekit)
@@ -123,6 +123,10 @@ class World:
     async def permit(self, _: object) -> PermitAnswer:
         self.asked += 1
         return self.answer
+
+    async def return_permit(self, _: object) -> bool:
+        self.returned += 1
+        return True
 
     async def is_current(self, _: object) -> bool:
         return self.current
@@ -326,3 +330,18 @@ async def test_a_lost_media_server_still_ends_a_call_that_is_ours(
     await asyncio.wait_for(running, 60)
     ends = [ended["ended_reason"] for ended in world.told(EventType.CALL_ENDED)]
     assert (world.deleted, ends) == (["tel-att_1"], ["media_server_lost"])
+
+
+@pytest.mark.asyncio
+@pytest.mark.fault("F5", "F6")
+async def test_a_job_whose_permit_went_back_leaves_the_call_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.legs._BRIDGE_PATIENCE", 0.0)
+    world = World(monkeypatch)
+    nobody = api.ServerError("unavailable", "no response from servers", status=503)
+    world.invite.set_exception(nobody)
+    await asyncio.wait_for(world.call.run(), 10)
+    assert (world.invited, world.returned) == (1, 1)
+    assert world.deleted == []
+    assert EventType.CALL_ENDED not in [type_ for type_, _ in world.events]

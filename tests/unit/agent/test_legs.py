@@ -84,13 +84,19 @@ class Case:
     def __init__(self, ring: int = 5) -> None:
         self.room, self.bridge, self.end = Room(), Bridge(), End()
         self.events: list[EventType] = []
+        self.given_back, self.taken_back = 0, True
         self.leg = SipLeg(
             cast("rtc.Room", self.room),
             request(ring=ring),
             self.end,
             self.report,
             sip=cast("Any", self.bridge),
+            give_back=self.give_back,
         )
+
+    async def give_back(self) -> bool:
+        self.given_back += 1
+        return self.taken_back
 
     def report(
         self, type_: EventType, data: Data | None = None, *, at: datetime | None = None
@@ -376,17 +382,21 @@ async def test_a_call_that_no_bridge_took_is_offered_again() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.fault("F5", "F6")
-async def test_a_call_that_no_bridge_takes_for_long_is_lost_and_says_so(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_permit_that_no_bridge_takes_goes_back_to_the_dialer(
+    taken: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.legs._BRIDGE_PATIENCE", 0.0)
     case = Case()
+    case.taken_back = taken
     case.leg._sip = cast("Any", NoBridge(times=99))  # pyright: ignore[reportPrivateUsage]
     case.bridge = cast("Bridge", case.leg._sip)  # pyright: ignore[reportPrivateUsage]
     await case.dial()
     ending = await asyncio.wait_for(case.end.wait(), 5)
     await case.leg.aclose()
-    assert ending.reason is EndedReason.BRIDGE_LOST
+    # What the dialer does not take back is ours to end.
+    assert (ending.reason, ending.superseded) == (EndedReason.BRIDGE_LOST, taken)
+    assert case.given_back == 1
     assert len(case.bridge.asked) == 1
 
 
@@ -399,7 +409,8 @@ async def test_a_bridge_that_took_the_call_and_failed_is_not_asked_again() -> No
     await case.dial()
     ending = await asyncio.wait_for(case.end.wait(), 5)
     await case.leg.aclose()
-    assert ending.reason is EndedReason.BRIDGE_LOST
+    assert (ending.reason, ending.superseded) == (EndedReason.BRIDGE_LOST, False)
+    assert case.given_back == 0
     assert len(bridge.asked) == 1
 
 
@@ -435,12 +446,14 @@ async def test_a_silence_is_judged_by_the_rating_that_follows_it(
 
 @pytest.mark.asyncio
 @pytest.mark.fault("F24")
-async def test_a_silence_that_nobody_rates_is_lost_media(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("before", "silent"), [(_Q.QUALITY_LOST, -1.0), (_Q.QUALITY_POOR, 1.0)])
+async def test_a_silence_that_nobody_rates_is_lost_media(
+    before: rtc.ConnectionQuality, silent: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("agent.legs._RATED_WITHIN", 0.05)
     case = Case()
-    case.rate(_Q.QUALITY_LOST)
-    await asyncio.sleep(0.05)
-    # What was rated before the silence began tells nothing about it.
-    ending = await case.leg.why_silent(0.0)
+    case.rate(before)
+    # What was rated before the silence, or early in it, tells nothing about it.
+    ending = await case.leg.why_silent(silent)
     await case.leg.aclose()
     assert ending is not None and ending.reason is EndedReason.MEDIA_TIMEOUT
