@@ -262,7 +262,7 @@ class Call:
 
     async def _put_away(self, ending: Ending) -> None:
         # First of all the phone: BYE or CANCEL leaves with the room's end.
-        gone = asyncio.create_task(hang_up(self._livekit.room, self._room.name))
+        gone = asyncio.create_task(self._hang_up())
         answered = self._leg.answered.is_set()
         try:
             ending = self._true_reason(ending)
@@ -278,6 +278,9 @@ class Call:
             await self._close_conversation()
         # Its tries are few, and a phone that may still ring keeps the seat.
         await asyncio.wait([gone])
+
+    async def _hang_up(self) -> bool:
+        return not self._leg.owns_room or await hang_up(self._livekit.room, self._room.name)
 
     async def _tell_end(self, ending: Ending, gone: asyncio.Task[bool]) -> None:
         try:

@@ -49,8 +49,8 @@ ATTEMPT_HEADER: Final = "X-Attempt-Id"
 
 #: How much later than asked our own guards act, so that the bridge speaks first.
 _BRIDGE_GRACE: Final = timedelta(seconds=5)
-#: For how long another bridge is waited for while none takes a call, before the permit goes back. It
-#: is taken off the time that the phone may ring, so keep it well below the reaper's grace (10 s).
+#: For how long another bridge is waited for while none takes a call, before the permit goes back.
+#: It is taken off the time that the phone may ring; keep it well below the reaper's grace (10 s).
 _BRIDGE_PATIENCE: Final = 2.0
 #: Before so much of a silence a poor rating may still be about the packets before it.
 _SURE_AFTER: Final = 8.0
@@ -97,6 +97,8 @@ class Leg:
         self._tasks: set[asyncio.Task[None]] = set()
         self.answered = asyncio.Event()
         self.permitted = False
+        #: Whether the room is ours to delete; one of its name may be the next agent's by now.
+        self.owns_room = True
         self.left: rtc.DisconnectReason.ValueType | None = None
         self._subscriptions = Subscriptions()
         self._subscriptions.on(room, "participant_connected", self._on_connected)
@@ -228,6 +230,9 @@ class SipLeg(Leg):
     async def _return_permit(self) -> None:
         if self._end.decided:
             return
+        # Whatever becomes of the answer: from here on the attempt may have another agent, in a room
+        # of the same name.
+        self.owns_room = False
         lost = Ending(EndedReason.BRIDGE_LOST, message="no bridge is there")
         self._end.decide(RETURNED if await self._give_back() else lost)
 

@@ -26,7 +26,9 @@ _AUTH_IN_TEXT: Final = re.compile(r"max auth retry|required auth", re.IGNORECASE
 #: A bridge that is being stopped cancels what it was dialling.
 _STOPPING_IN_TEXT: Final = re.compile(r"shutting down|shutdown", re.IGNORECASE)
 #: Nobody offered to carry the request out.
-_NO_BRIDGE_IN_TEXT: Final = re.compile(r"no response from servers|no servers available")
+_NO_BRIDGE: Final = re.compile(
+    r"no response from servers|no servers available \(received \d+ responses\)"
+)
 
 #: Why an answered call is over, by the reason with which the other side left the room.
 AFTER_ANSWER: Final[dict[rtc.DisconnectReason.ValueType, EndedReason]] = {
@@ -115,10 +117,13 @@ def dial_failed(error: api.ServerError, *, rang: bool) -> Ending:
 def no_bridge_took_it(error: api.ServerError) -> bool:
     """Tell whether no bridge took the request, so that no INVITE can have left.
 
-    Source: psrpc 0.7, ``selectServer``: both are said while a server is still being looked for. A
-    bridge that is over its CPU limit does not offer itself, which looks the same.
+    Shape: only these words and no others around them, which may be a bridge's own that quotes them.
+    Source: psrpc 0.7, ``selectServer``: both are said while a server is still being looked for, and
+    none carries a request out that was not told to; livekit-server 1.13 sends each request once
+    (``newSIPClient``). A bridge that is over its CPU limit does not offer itself, which looks the
+    same.
     """
-    return error.code == _C.UNAVAILABLE and _NO_BRIDGE_IN_TEXT.search(error.message) is not None
+    return error.code == _C.UNAVAILABLE and _NO_BRIDGE.fullmatch(error.message) is not None
 
 
 def lost_answer(error: api.ServerError, took: float) -> bool:

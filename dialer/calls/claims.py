@@ -236,6 +236,14 @@ async def held(connection: AsyncConnection, mine: Claim) -> bool:
     return await _is_claimed(connection, mine, despite_agent=False)
 
 
+async def same_fence(connection: AsyncConnection, of: Claim | Row[Any]) -> bool:
+    """Tell whether nobody was sent out for this attempt since it was seen."""
+    query = select(attempts.c.fence).where(
+        attempts.c.tenant_id == of.tenant_id, attempts.c.id == of.attempt_id
+    )
+    return (await connection.execute(query)).scalar_one_or_none() == of.fence
+
+
 async def unclaimed(connection: AsyncConnection, of: Claim) -> bool:
     """Tell whether the attempt waits again or is over, so that its room is nobody's."""
     query = select(attempts.c.state).where(

@@ -286,7 +286,7 @@ class Reaper:
         async with self._database.transaction() as tx:
             call = await lock_call(tx, seen.tenant_id, seen.call_id)
             # What it was seen as is what it is judged by: anything newer gets a new look.
-            if call.status != seen.status:
+            if call.status != seen.status or not await claims.same_fence(tx, seen):
                 return
             ended = claims.fact(seen, EventType.CALL_ENDED, "ended", now, **data)
             await record(tx, ended, now=now)

@@ -69,6 +69,7 @@ async def return_permit(granted: Grant, wired: Wired) -> Returned:
     """Take back a permit with which nothing was sent."""
     async with wired.database.transaction() as tx:
         call_id = await take_back(tx, granted, now=wired.now())
+    passing(Failpoint.RETURN_AFTER_COMMIT)
     # The room is left to the next claim and the sweep: deleted now, its agent would take that for
     # a hang-up before it has this answer.
     await wired.signals.call_changed(granted.tenant_id, call_id)

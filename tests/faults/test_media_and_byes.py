@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,7 +113,8 @@ def test_a_call_past_its_longest_duration_ends_without_one_of_its_guards(
 @pytest.fixture
 def narrow(tmp_path: Path) -> Iterator[tuple[Gateway, CarrierLedger]]:
     """Give a sandbox whose bridge has RTP ports for two calls."""
-    ports = "{rtp_port: 9300-9303}"
+    first = _free_ports(4)
+    ports = f"{{rtp_port: {first}-{first + 3}}}"
     with sandbox(tmp_path, "--without", "worker-2", "--sip-settings", ports) as running:
         gateway = Gateway(running["api_url"], running["api_key"])
         ledger = CarrierLedger(running["carrier_control_url"])
@@ -143,6 +146,17 @@ def test_a_call_without_an_rtp_port_and_those_it_takes_along_end_by_name(
     assert ledger.calls("+14155550101", since=since) == []
     assert len(ledger.calls(number, since=since)) == dialled
     on_the_phone(gateway, "+14155550101")
+
+
+def _free_ports(count: int) -> int:
+    """Give the first of so many UDP ports in a row, below those that sandboxes take."""
+    for first in range(5_000, 10_000 - count, count):
+        with contextlib.ExitStack() as taken, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                one = taken.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                one.bind(("", port))
+            return first
+    raise AssertionError("no free ports")
 
 
 def _jobs(gateway: Gateway) -> float:

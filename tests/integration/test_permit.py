@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -297,3 +298,45 @@ async def test_returns_and_a_hang_up_that_race_end_or_queue_the_call(board: Swit
     )
     told = await board.events(call_id)
     assert told.count("call.requeued") + told.count("call.ended") == 1
+
+
+@pytest.mark.fault("F5", "F6")
+async def test_what_is_told_late_of_a_permit_that_came_back_changes_nothing(
+    board: Switchboard,
+) -> None:
+    call_id, granted = await _returned(board)
+    ended = {"ended_reason": "bridge_lost", "ended_by": "platform"}
+    late: list[tuple[str, dict[str, Any]]] = [
+        (EventType.CALL_RINGING, {}),
+        (EventType.CALL_ANSWERED, {}),
+        (EventType.CALL_ENDED, ended),
+    ]
+    await board.report(granted, *late)
+    assert (await board.call(call_id)).status == "queued"
+    again = await _tries_again(board, call_id)
+    await board.ask_permit(again)
+    await board.report(granted, *late)
+    assert (await board.call(call_id)).status == "dialing"
+
+
+@pytest.mark.fault("F5", "F6")
+async def test_a_verdict_about_a_permit_that_came_back_ends_nothing(
+    board: Switchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_id = await _claimed(board)
+    granted = await board.grant(call_id)
+    await board.ask_permit(granted)
+    await board.reap(seconds=18)
+    served = board.rooms.served
+
+    async def meanwhile(room: str) -> bool:
+        """Let the next agent have the permit while the reaper still looks at this one."""
+        seen = await served(room)
+        monkeypatch.setattr(board.rooms, "served", served)
+        await board.return_permit(granted)
+        await board.ask_permit(await _tries_again(board, call_id))
+        return seen
+
+    monkeypatch.setattr(board.rooms, "served", meanwhile)
+    await board.reap(seconds=3)
+    assert (await board.call(call_id)).status == "dialing"

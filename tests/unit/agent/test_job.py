@@ -71,6 +71,7 @@ class World:
         self.deleted: list[str] = []
         self.invited = 0
         self.asked = self.returned = 0
+        self.taken_back: asyncio.Future[bool] | None = None
         self.invite: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         monkeypatch.setattr(job.utils.http_context, "http_session", lambda: None)
         monkeypatch.setattr(job.api, "LiveKitAPI", self._livekit)
@@ -126,7 +127,7 @@ class World:
 
     async def return_permit(self, _: object) -> bool:
         self.returned += 1
-        return True
+        return True if self.taken_back is None else await self.taken_back
 
     async def is_current(self, _: object) -> bool:
         return self.current
@@ -345,3 +346,26 @@ async def test_a_job_whose_permit_went_back_leaves_the_call_as_it_is(
     assert (world.invited, world.returned) == (1, 1)
     assert world.deleted == []
     assert EventType.CALL_ENDED not in [type_ for type_, _ in world.events]
+
+
+@pytest.mark.asyncio
+@pytest.mark.fault("F5", "F6")
+@pytest.mark.parametrize("told", ["refused or unreachable", "its room was deleted meanwhile"])
+async def test_a_room_whose_permit_may_have_gone_back_is_the_next_agents_to_delete(
+    monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    monkeypatch.setattr("agent.legs._BRIDGE_PATIENCE", 0.0)
+    world = World(monkeypatch)
+    world.taken_back = asyncio.get_running_loop().create_future()
+    nobody = api.ServerError("unavailable", "no response from servers", status=503)
+    world.invite.set_exception(nobody)
+    running = asyncio.ensure_future(world.call.run())
+    await until(lambda: world.returned == 1)
+    if told == "refused or unreachable":
+        world.taken_back.set_result(False)
+    else:
+        world.room.tell("disconnected", rtc.DisconnectReason.ROOM_DELETED)
+    await asyncio.wait_for(running, 10)
+    assert (world.invited, world.deleted) == (1, [])
+    # The dialer drops this word where the permit did go back.
+    assert len(world.told(EventType.CALL_ENDED)) == 1

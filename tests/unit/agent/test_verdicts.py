@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from livekit import api, rtc
 
-from agent.verdicts import dial_failed, left_after_answer, lost_answer, room_gone, silenced
+from agent.verdicts import (
+    dial_failed,
+    left_after_answer,
+    lost_answer,
+    no_bridge_took_it,
+    room_gone,
+    silenced,
+)
 from telephony.call import EndedReason
 
 _R = EndedReason
@@ -120,3 +127,23 @@ def test_a_transaction_that_fails_at_once_had_an_answer(took: float, lost: bool)
     text = "twirp error unknown: transaction failed to complete (0 intermediate responses)"
     error = api.ServerError(api.ServerErrorCode.CANCELED, text, status=408)
     assert lost_answer(error, took) is lost
+
+
+@pytest.mark.fault("F5", "F6")
+@pytest.mark.parametrize(
+    ("code", "message", "nobody"),
+    [
+        ("unavailable", "no response from servers", True),
+        ("unavailable", "no servers available (received 2 responses)", True),
+        ("unavailable", "update room failed: no response from servers", False),
+        ("unavailable", "no response from servers: 180 Ringing", False),
+        ("internal", "no response from servers", False),
+        ("deadline_exceeded", "no response from servers", False),
+        ("unavailable", "", False),
+        ("unavailable", "the bridge is gone", False),
+    ],
+)
+def test_only_livekits_own_words_say_that_no_bridge_took_a_call(
+    code: str, message: str, nobody: bool
+) -> None:
+    assert no_bridge_took_it(api.ServerError(code, message, status=503)) is nobody
