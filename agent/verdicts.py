@@ -27,7 +27,8 @@ _AUTH_IN_TEXT: Final = re.compile(r"max auth retry|required auth", re.IGNORECASE
 _STOPPING_IN_TEXT: Final = re.compile(r"shutting down|shutdown", re.IGNORECASE)
 #: Nobody offered to carry the request out.
 _NO_BRIDGE: Final = re.compile(
-    r"no response from servers|no servers available \(received \d+ responses\)"
+    r"(?:twirp error \w+: )?"
+    r"(?:no response from servers|no servers available \(received \d+ responses\))"
 )
 
 #: Why an answered call is over, by the reason with which the other side left the room.

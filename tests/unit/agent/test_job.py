@@ -22,7 +22,7 @@ from telephony.dial_request import Rescue
 from telephony.events import Data, EventType
 from telephony.worker_contract import CALLEE_IDENTITY
 from tests.kit.until import until
-from tests.unit.agent.test_legs import Room, request
+from tests.unit.agent.test_legs import NOBODY, Room, request
 
 
 class Conversation:
@@ -340,7 +340,7 @@ async def test_a_job_whose_permit_went_back_leaves_the_call_as_it_is(
 ) -> None:
     monkeypatch.setattr("agent.legs._BRIDGE_PATIENCE", 0.0)
     world = World(monkeypatch)
-    nobody = api.ServerError("unavailable", "no response from servers", status=503)
+    nobody = api.ServerError("unavailable", NOBODY, status=503)
     world.invite.set_exception(nobody)
     await asyncio.wait_for(world.call.run(), 10)
     assert (world.invited, world.returned) == (1, 1)
@@ -357,7 +357,7 @@ async def test_a_room_whose_permit_may_have_gone_back_is_the_next_agents_to_dele
     monkeypatch.setattr("agent.legs._BRIDGE_PATIENCE", 0.0)
     world = World(monkeypatch)
     world.taken_back = asyncio.get_running_loop().create_future()
-    nobody = api.ServerError("unavailable", "no response from servers", status=503)
+    nobody = api.ServerError("unavailable", NOBODY, status=503)
     world.invite.set_exception(nobody)
     running = asyncio.ensure_future(world.call.run())
     await until(lambda: world.returned == 1)

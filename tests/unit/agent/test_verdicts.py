@@ -133,9 +133,10 @@ def test_a_transaction_that_fails_at_once_had_an_answer(took: float, lost: bool)
 @pytest.mark.parametrize(
     ("code", "message", "nobody"),
     [
+        ("unavailable", "twirp error unknown: no response from servers", True),
         ("unavailable", "no response from servers", True),
         ("unavailable", "no servers available (received 2 responses)", True),
-        ("unavailable", "update room failed: no response from servers", False),
+        ("unavailable", "twirp error unknown: update room: no response from servers", False),
         ("unavailable", "no response from servers: 180 Ringing", False),
         ("internal", "no response from servers", False),
         ("deadline_exceeded", "no response from servers", False),
