@@ -56,9 +56,12 @@ _BRIDGE_PATIENCE: Final = 2.0
 _SURE_AFTER: Final = 8.0
 #: How long two messages about the same end may be apart.
 _SAME_END: Final = 1.5
-#: How long LiveKit may still take to rate a callee whose packets stopped: it does so every five
-#: seconds and needs two of these to be sure, so fifteen after the last packet.
-_RATED_WITHIN: Final = 5.0
+#: A bridge that died earlier in a call than this may have sent no sender report yet; without one
+#: LiveKit rates its silence like a carrier's.
+_REPORTS_AFTER: Final = 5.0
+#: By then a silence that no rating explains was explained by the callee's leaving: LiveKit lets go
+#: of a dead bridge after some twenty seconds, and a living one ends the call after fifteen.
+_EXPLAINED_WITHIN: Final = 25.0
 #: What a dialling that was cancelled looks like, whoever cancelled it.
 _CANCELLED: Final = frozenset(
     {EndedReason.RING_TIMEOUT, EndedReason.NO_RESPONSE, EndedReason.BRIDGE_LOST}
@@ -209,10 +212,16 @@ class SipLeg(Leg):
         self._give_back = give_back
         self._rang = False
         self._seen = False
+        self._answered_at: float | None = None
         self._rated: tuple[rtc.ConnectionQuality, float] | None = None
         self._rating = asyncio.Event()
         self._subscriptions.on(room, "participant_attributes_changed", self._on_attributes)
         self._subscriptions.on(room, "connection_quality_changed", self._on_quality)
+
+    def _answer(self) -> None:
+        if self._answered_at is None:
+            self._answered_at = time.monotonic()
+        super()._answer()
 
     def _reach(self) -> None:
         # The permit recorded the dialling; a second word of it would only be noise.
@@ -313,11 +322,11 @@ class SipLeg(Leg):
     async def why_silent(self, seconds: float) -> Ending | None:
         """Judge a callee whose packets stopped so long ago: a dead bridge is no silent carrier.
 
-        Shape: takes a few seconds where LiveKit has not rated the silence yet; an end that is
-        decided meanwhile stands.
+        Shape: takes some seconds where LiveKit has not rated the silence yet, or where its rating
+        tells nothing; an end that is decided meanwhile stands.
         """
         stopped = time.monotonic() - seconds
-        give_up = time.monotonic() + _RATED_WITHIN
+        give_up = stopped + _EXPLAINED_WITHIN
         while (rating := self._rating_of(stopped)) is None:
             self._rating.clear()
             left = give_up - time.monotonic()
@@ -328,12 +337,14 @@ class SipLeg(Leg):
         return silenced(rating)
 
     def _rating_of(self, stopped: float) -> rtc.ConnectionQuality | None:
-        """Give LiveKit's rating of a silence that began then, once it is sure of it."""
+        """Give LiveKit's rating of a silence that began then, once it tells something."""
         if self._rated is None:
             return None
         rating, when = self._rated
-        lost = rating == rtc.ConnectionQuality.QUALITY_LOST
-        return rating if when >= stopped + (0 if lost else _SURE_AFTER) else None
+        if rating == rtc.ConnectionQuality.QUALITY_LOST:
+            return rating if when >= stopped else None
+        early = self._answered_at is not None and stopped < self._answered_at + _REPORTS_AFTER
+        return rating if when >= stopped + _SURE_AFTER and not early else None
 
     def _on_quality(self, participant: rtc.Participant, quality: rtc.ConnectionQuality) -> None:
         # Until LiveKit is sure, it repeats the good rating from before the silence.

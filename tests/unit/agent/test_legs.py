@@ -454,10 +454,28 @@ async def test_a_silence_is_judged_by_the_rating_that_follows_it(
 async def test_a_silence_that_nobody_rates_is_lost_media(
     before: rtc.ConnectionQuality, silent: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.legs._RATED_WITHIN", 0.05)
+    monkeypatch.setattr("agent.legs._EXPLAINED_WITHIN", 1.05)
     case = Case()
     case.rate(before)
     # What was rated before the silence, or early in it, tells nothing about it.
     ending = await case.leg.why_silent(silent)
     await case.leg.aclose()
     assert ending is not None and ending.reason is EndedReason.MEDIA_TIMEOUT
+
+
+@pytest.mark.asyncio
+@pytest.mark.fault("F7")
+async def test_a_silence_early_in_a_call_is_explained_by_the_callee_s_leaving() -> None:
+    case = Case()
+    await case.dial()
+    case.status("active")
+    judged = asyncio.ensure_future(case.leg.why_silent(12.0))
+    await asyncio.sleep(0)
+    # A bridge that died before its first sender report is rated like this, too.
+    case.rate(_Q.QUALITY_POOR)
+    await asyncio.sleep(0)
+    assert not judged.done()
+    case.leave(_D.CONNECTION_TIMEOUT)
+    assert (await asyncio.wait_for(case.end.wait(), 5)).reason is EndedReason.BRIDGE_LOST
+    judged.cancel()
+    await case.leg.aclose()
