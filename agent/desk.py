@@ -27,6 +27,10 @@ class Office(Protocol):
         """Ask the dialer for the permit of this attempt."""
         ...
 
+    async def return_permit(self, request: DialRequest) -> bool:
+        """Give back the permit of this attempt; say whether the dialer took it."""
+        ...
+
     async def is_current(self, request: DialRequest) -> bool:
         """Ask the dialer whether this agent still is the one of its attempt."""
         ...

@@ -16,6 +16,7 @@ from telephony.worker_contract import (
     Acknowledged,
     EventBatch,
     Permit,
+    Returned,
     Standing,
     Welcome,
     WorkerPresence,
@@ -93,6 +94,25 @@ class DialerClient:
             except Unreachable:
                 if time.monotonic() >= give_up:
                     return PermitAnswer.UNREACHABLE
+                await asyncio.sleep(0.25)
+
+    async def return_permit(self, attempt_id: str, token: str) -> bool:
+        """Give back the permit, nothing having been sent with it; say whether it was taken.
+
+        Errors: none. A network error is tried again for a few seconds; a second return is taken
+        like the first.
+        """
+        give_up = time.monotonic() + _PERMIT_PATIENCE
+        while True:
+            try:
+                path = f"/attempts/{attempt_id}/permit/return"
+                return _read(Returned, await self._send("POST", path, token, None)).returned
+            except Rejected as refusal:
+                log.info("permit_not_returned", attempt_id=attempt_id, status=refusal.status)
+                return False
+            except Unreachable:
+                if time.monotonic() >= give_up:
+                    return False
                 await asyncio.sleep(0.25)
 
     async def events(self, attempt_id: str, token: str, batch: EventBatch) -> int:

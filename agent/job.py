@@ -206,19 +206,27 @@ class Call:
         assert self._conversation is not None
         self._conversation.begin()
         self._fail_on_request()
-        watch = asyncio.ensure_future(self._media.until_lost())
+        watch = asyncio.ensure_future(self._media_lost())
         over = asyncio.ensure_future(self._end.wait())
         try:
             await asyncio.wait([watch, over], return_when=asyncio.FIRST_COMPLETED)
             if watch.done() and (error := watch.exception()) is not None:
                 self._log.warning("media_not_watched", error=_name(error))
-            # A browser that is muted sends nothing and is there all the same.
-            elif watch.done() and self._leg.phone:
-                self._end.decide(Ending(EndedReason.MEDIA_TIMEOUT))
             await over
         finally:
             watch.cancel()
             over.cancel()
+
+    async def _media_lost(self) -> None:
+        """End the call once no media comes any more, as whatever that is a sign of."""
+        await self._media.until_lost()
+        if not self._media.seen:
+            # A connection that never carried a packet is never rated badly.
+            ending = Ending(EndedReason.MEDIA_TIMEOUT) if self._leg.phone else None
+        else:
+            ending = await self._leg.why_silent(self._media.silent_for)
+        if ending is not None:
+            self._end.decide(ending)
 
     def _fail_on_request(self) -> None:
         # A call that was taken over has had its fault.
@@ -254,7 +262,7 @@ class Call:
 
     async def _put_away(self, ending: Ending) -> None:
         # First of all the phone: BYE or CANCEL leaves with the room's end.
-        gone = asyncio.create_task(hang_up(self._livekit.room, self._room.name))
+        gone = asyncio.create_task(self._hang_up())
         answered = self._leg.answered.is_set()
         try:
             ending = self._true_reason(ending)
@@ -270,6 +278,9 @@ class Call:
             await self._close_conversation()
         # Its tries are few, and a phone that may still ring keeps the seat.
         await asyncio.wait([gone])
+
+    async def _hang_up(self) -> bool:
+        return not self._leg.owns_room or await hang_up(self._livekit.room, self._room.name)
 
     async def _tell_end(self, ending: Ending, gone: asyncio.Task[bool]) -> None:
         try:
@@ -340,7 +351,14 @@ class Call:
     def _make_leg(self) -> Leg:
         if self._request.call_type is CallType.VOIP:
             return VoipLeg(self._room, self._request, self._end, self._report)
-        return SipLeg(self._room, self._request, self._end, self._report, sip=self._livekit.sip)
+        return SipLeg(
+            self._room,
+            self._request,
+            self._end,
+            self._report,
+            sip=self._livekit.sip,
+            give_back=lambda: self._desk.office.return_permit(self._request),
+        )
 
     async def _count_packets(self) -> int | None:
         track = self._leg.audio_track

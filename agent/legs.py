@@ -2,7 +2,7 @@
 
 Leg.reach() asks for the permit of both kinds; whoever has it owns the room. SipLeg._invite() is
 the only place where an INVITE is caused: once for each permit, and again only where no bridge took
-the request, so that none can have left.
+the request, so that none can have left. Where none takes it for a while, the permit goes back.
 """
 
 from __future__ import annotations
@@ -26,12 +26,15 @@ from agent.ending import End, Ending
 from agent.logs import get_logger
 from agent.subscriptions import Subscriptions
 from agent.verdicts import (
+    BAD_RATINGS,
     ON_REQUEST,
+    RETURNED,
     dial_failed,
     left_after_answer,
     lost_answer,
     no_bridge_took_it,
     room_gone,
+    silenced,
 )
 from telephony.call import EndedReason
 from telephony.dial_request import DialRequest
@@ -46,11 +49,19 @@ ATTEMPT_HEADER: Final = "X-Attempt-Id"
 
 #: How much later than asked our own guards act, so that the bridge speaks first.
 _BRIDGE_GRACE: Final = timedelta(seconds=5)
-#: For how long another bridge is waited for while none takes a call; a restart is shorter. It is
-#: taken off the time that the phone may ring, so keep it below the reaper's grace (10 s).
-_BRIDGE_PATIENCE: Final = 8.0
+#: For how long another bridge is waited for while none takes a call, before the permit goes back.
+#: It is taken off the time that the phone may ring; keep it well below the reaper's grace (10 s).
+_BRIDGE_PATIENCE: Final = 2.0
+#: Before so much of a silence a poor rating may still be about the packets before it.
+_SURE_AFTER: Final = 8.0
 #: How long two messages about the same end may be apart.
 _SAME_END: Final = 1.5
+#: A bridge that died earlier in a call than this may have sent no sender report yet; without one
+#: LiveKit rates its silence like a carrier's.
+_REPORTS_AFTER: Final = 5.0
+#: By then a silence that no rating explains was explained by the callee's leaving: LiveKit lets go
+#: of a dead bridge after some twenty seconds, and a living one ends the call after fifteen.
+_EXPLAINED_WITHIN: Final = 25.0
 #: What a dialling that was cancelled looks like, whoever cancelled it.
 _CANCELLED: Final = frozenset(
     {EndedReason.RING_TIMEOUT, EndedReason.NO_RESPONSE, EndedReason.BRIDGE_LOST}
@@ -89,6 +100,8 @@ class Leg:
         self._tasks: set[asyncio.Task[None]] = set()
         self.answered = asyncio.Event()
         self.permitted = False
+        #: Whether the room is ours to delete; one of its name may be the next agent's by now.
+        self.owns_room = True
         self.left: rtc.DisconnectReason.ValueType | None = None
         self._subscriptions = Subscriptions()
         self._subscriptions.on(room, "participant_connected", self._on_connected)
@@ -134,6 +147,10 @@ class Leg:
         self.answered.set()
         if self.participant is None:
             self._end.decide(Ending(EndedReason.LOST, message="nobody was left to talk to"))
+
+    async def why_silent(self, seconds: float) -> Ending | None:
+        """Judge a silence of so many seconds; None where it is no end."""
+        return None  # A browser that is muted sends nothing and is there all the same.
 
     def _reach(self) -> None:
         """Reach out, with the permit in hand."""
@@ -181,12 +198,30 @@ class SipLeg(Leg):
     phone = True
 
     def __init__(
-        self, room: rtc.Room, request: DialRequest, end: End, report: Report, *, sip: SipService
+        self,
+        room: rtc.Room,
+        request: DialRequest,
+        end: End,
+        report: Report,
+        *,
+        sip: SipService,
+        give_back: Callable[[], Awaitable[bool]],
     ) -> None:
         super().__init__(room, request, end, report)
         self._sip = sip
+        self._give_back = give_back
         self._rang = False
+        self._seen = False
+        self._answered_at: float | None = None
+        self._rated: tuple[rtc.ConnectionQuality, float] | None = None
+        self._rating = asyncio.Event()
         self._subscriptions.on(room, "participant_attributes_changed", self._on_attributes)
+        self._subscriptions.on(room, "connection_quality_changed", self._on_quality)
+
+    def _answer(self) -> None:
+        if self._answered_at is None:
+            self._answered_at = time.monotonic()
+        super()._answer()
 
     def _reach(self) -> None:
         # The permit recorded the dialling; a second word of it would only be noise.
@@ -197,9 +232,18 @@ class SipLeg(Leg):
         give_up = time.monotonic() + _BRIDGE_PATIENCE
         while not self._end.decided and await self._no_bridge_yet():
             if time.monotonic() >= give_up:
-                self._end.decide(Ending(EndedReason.BRIDGE_LOST, message="no bridge is there"))
+                await self._return_permit()
                 return
             await asyncio.sleep(random.uniform(0.5, 1.5))
+
+    async def _return_permit(self) -> None:
+        if self._end.decided:
+            return
+        # Whatever becomes of the answer: from here on the attempt may have another agent, in a room
+        # of the same name.
+        self.owns_room = False
+        lost = Ending(EndedReason.BRIDGE_LOST, message="no bridge is there")
+        self._end.decide(RETURNED if await self._give_back() else lost)
 
     async def _no_bridge_yet(self) -> bool:
         """Send the request; True where no bridge took it, so that it may be sent again."""
@@ -257,6 +301,7 @@ class SipLeg(Leg):
     def _read_status(self, participant: rtc.Participant) -> None:
         if participant.identity != self.identity:
             return
+        self._seen = True
         match participant.attributes.get(CALL_STATUS):
             case "ringing":
                 if not self._rang:
@@ -274,10 +319,52 @@ class SipLeg(Leg):
         await asyncio.sleep(_SAME_END)
         self._end.decide(Ending(EndedReason.CALLEE_HANGUP))
 
+    async def why_silent(self, seconds: float) -> Ending | None:
+        """Judge a callee whose packets stopped so long ago: a dead bridge is no silent carrier.
+
+        Shape: takes some seconds where LiveKit has not rated the silence yet, or where its rating
+        tells nothing; an end that is decided meanwhile stands.
+        """
+        stopped = time.monotonic() - seconds
+        give_up = stopped + _EXPLAINED_WITHIN
+        while (rating := self._rating_of(stopped)) is None:
+            self._rating.clear()
+            left = give_up - time.monotonic()
+            if left <= 0:
+                return Ending(EndedReason.MEDIA_TIMEOUT)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._rating.wait(), left)
+        return silenced(rating)
+
+    def _rating_of(self, stopped: float) -> rtc.ConnectionQuality | None:
+        """Give LiveKit's rating of a silence that began then, once it tells something."""
+        if self._rated is None:
+            return None
+        rating, when = self._rated
+        if rating == rtc.ConnectionQuality.QUALITY_LOST:
+            return rating if when >= stopped else None
+        early = self._answered_at is not None and stopped < self._answered_at + _REPORTS_AFTER
+        return rating if when >= stopped + _SURE_AFTER and not early else None
+
+    def _on_quality(self, participant: rtc.Participant, quality: rtc.ConnectionQuality) -> None:
+        # Until LiveKit is sure, it repeats the good rating from before the silence.
+        if participant.identity == self.identity and quality in BAD_RATINGS:
+            self._rated = (quality, time.monotonic())
+            self._rating.set()
+
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
         super()._on_left(participant)
         if participant.identity == self.identity and not self._end.decided:
             self._start(self._left_before_answer())
+
+    def _on_room_gone(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        never_came = self.permitted and not (self._seen or self.answered.is_set())
+        if reason == rtc.DisconnectReason.ROOM_CLOSED and never_came:
+            # Nobody asked for that: LiveKit closes a room to which nobody but an agent came, as
+            # when the bridge dies with the request in its hands.
+            self._end.decide(Ending(EndedReason.BRIDGE_LOST, message="the bridge never came"))
+        else:
+            super()._on_room_gone(reason)
 
     async def _left_before_answer(self) -> None:
         # The result of the dialling says more than the leaving: give it time to come.

@@ -83,11 +83,16 @@ class MediaWatch:
         return self._timeout if self.seen else self._initial
 
     @property
+    def silent_for(self) -> float:
+        """Give the seconds since the newest packet was counted."""
+        return self._clock() - self._moved
+
+    @property
     def lost(self) -> bool:
         """Whether no packet has come for too long."""
-        return self._clock() - self._moved >= self._limit
+        return self.silent_for >= self._limit
 
     @property
     def nearly_lost(self) -> bool:
         """Whether an end at this moment is one for want of media, whoever ended it."""
-        return self._clock() - self._moved >= self._limit * _CLOSE
+        return self.silent_for >= self._limit * _CLOSE

@@ -26,7 +26,10 @@ _AUTH_IN_TEXT: Final = re.compile(r"max auth retry|required auth", re.IGNORECASE
 #: A bridge that is being stopped cancels what it was dialling.
 _STOPPING_IN_TEXT: Final = re.compile(r"shutting down|shutdown", re.IGNORECASE)
 #: Nobody offered to carry the request out.
-_NO_BRIDGE_IN_TEXT: Final = re.compile(r"no response from servers|no servers available")
+_NO_BRIDGE: Final = re.compile(
+    r"(?:twirp error \w+: )?"
+    r"(?:no response from servers|no servers available \(received \d+ responses\))"
+)
 
 #: Why an answered call is over, by the reason with which the other side left the room.
 AFTER_ANSWER: Final[dict[rtc.DisconnectReason.ValueType, EndedReason]] = {
@@ -50,6 +53,14 @@ OWN_DISCONNECT: Final[dict[rtc.DisconnectReason.ValueType, EndedReason]] = {
     _D.DUPLICATE_IDENTITY: _R.LOST,
 }
 
+#: The ratings that tell something about a silence.
+BAD_RATINGS: Final = frozenset(
+    {rtc.ConnectionQuality.QUALITY_LOST, rtc.ConnectionQuality.QUALITY_POOR}
+)
+
+#: No bridge took the call: the dialer has the permit back, and the call with it.
+RETURNED: Final = Ending(_R.BRIDGE_LOST, message="no bridge took the call", superseded=True)
+
 #: Somebody asked for the end.
 ON_REQUEST: Final = frozenset({_D.PARTICIPANT_REMOVED, _D.ROOM_DELETED, _D.ROOM_CLOSED})
 
@@ -63,6 +74,17 @@ def left_after_answer(reason: rtc.DisconnectReason.ValueType | None, *, phone: b
     if known is None:
         known = _R.BRIDGE_LOST if phone else _R.CALLEE_HANGUP
     return Ending(known)
+
+
+def silenced(rating: rtc.ConnectionQuality) -> Ending:
+    """Judge an answered call whose packets stopped, by how LiveKit rates the callee's connection.
+
+    Source: livekit-server 1.13 says LOST where not even RTCP comes any more, as from a bridge that
+    died, and POOR where a bridge is there and has nothing to pass on.
+    """
+    if rating == rtc.ConnectionQuality.QUALITY_LOST:
+        return Ending(_R.BRIDGE_LOST, message="the bridge was gone with the call's media")
+    return Ending(_R.MEDIA_TIMEOUT)
 
 
 def room_gone(reason: rtc.DisconnectReason.ValueType | None) -> Ending:
@@ -96,10 +118,13 @@ def dial_failed(error: api.ServerError, *, rang: bool) -> Ending:
 def no_bridge_took_it(error: api.ServerError) -> bool:
     """Tell whether no bridge took the request, so that no INVITE can have left.
 
-    Source: psrpc 0.7, ``selectServer``: both are said while a server is still being looked for. A
-    bridge that is over its CPU limit does not offer itself, which looks the same.
+    Shape: only these words and no others around them, which may be a bridge's own that quotes them.
+    Source: psrpc 0.7, ``selectServer``: both are said while a server is still being looked for, and
+    none carries a request out that was not told to; livekit-server 1.13 sends each request once
+    (``newSIPClient``). A bridge that is over its CPU limit does not offer itself, which looks the
+    same.
     """
-    return error.code == _C.UNAVAILABLE and _NO_BRIDGE_IN_TEXT.search(error.message) is not None
+    return error.code == _C.UNAVAILABLE and _NO_BRIDGE.fullmatch(error.message) is not None
 
 
 def lost_answer(error: api.ServerError, took: float) -> bool:

@@ -69,6 +69,12 @@ class FrontOffice:
         """Ask the dialer for the permit of this attempt."""
         return await self._here(self._dialer.permit(request.attempt_id, request.attempt_token))
 
+    async def return_permit(self, request: DialRequest) -> bool:
+        """Give back the permit of this attempt, nothing having been sent with it."""
+        return await self._here(
+            self._dialer.return_permit(request.attempt_id, request.attempt_token)
+        )
+
     async def is_current(self, request: DialRequest) -> bool:
         """Ask the dialer whether this agent still is the one of its attempt."""
         return await self._here(self._dialer.is_current(request.attempt_id, request.attempt_token))

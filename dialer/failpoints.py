@@ -27,6 +27,7 @@ class Failpoint(StrEnum):
     ROOM_BEFORE_CREATE = "room.before_create"
     ROOM_AFTER_CREATE = "room.after_create"
     PERMIT_AFTER_COMMIT = "permit.after_commit"
+    RETURN_AFTER_COMMIT = "return.after_commit"
     EVENTS_AFTER_COMMIT = "events.after_commit"
 
 

@@ -49,7 +49,11 @@ class CallStatus(StrEnum):
 
 
 class AttemptState(StrEnum):
-    """Where one attempt is; from ``sent`` on nobody dials it again."""
+    """Where one attempt is; from ``sent`` on nobody dials it again.
+
+    Shape: the one way back from ``sent`` is the permit's return, by an agent that knows that
+    nothing left.
+    """
 
     WAITING = "waiting"
     CLAIMED = "claimed"
@@ -119,6 +123,8 @@ class WaitingFor(StrEnum):
     PACING = "pacing"
     TRUNK = "trunk"
     MEDIA_SERVER = "media_server"
+    #: The SIP bridge: none took the call when it was to be dialled.
+    BRIDGE = "bridge"
 
 
 class CauseSource(StrEnum):

@@ -28,6 +28,8 @@ TRANSITIONS: dict[CallStatus, dict[EventType, CallStatus]] = {
         _E.CALL_ENDED: _S.ENDED,
     },
     _S.DIALING: {
+        # The permit was returned: no bridge took the request, so nobody was rung.
+        _E.CALL_REQUEUED: _S.QUEUED,
         _E.CALL_RINGING: _S.RINGING,
         _E.CALL_ANSWERED: _S.IN_PROGRESS,
         _E.CALL_ENDED: _S.ENDED,

@@ -3,6 +3,9 @@
 - ``PUT /internal/workers/{worker_id}``: WorkerPresence, bearer token of that worker; 200 Welcome.
 - ``POST /internal/attempts/{attempt_id}/permit``: empty body, bearer token of that attempt;
   200 Permit, or 409 with the problem code ``permit_refused``.
+- ``POST /internal/attempts/{attempt_id}/permit/return``: empty body, bearer token of that attempt;
+  200 Returned, or 409 with the problem code ``permit_refused``. Only for whoever knows that nothing
+  was sent with the permit.
 - ``POST /internal/attempts/{attempt_id}/events``: EventBatch, bearer token of that attempt;
   200 Acknowledged.
 - ``GET /internal/attempts/{attempt_id}``: bearer token of that attempt; 200 Standing.
@@ -72,6 +75,12 @@ class Permit(Message):
     """The one door to an INVITE is open, once."""
 
     granted: bool = True
+
+
+class Returned(Message):
+    """The permit is taken back: leave the room without a word."""
+
+    returned: bool = True
 
 
 class Standing(Message):

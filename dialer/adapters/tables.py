@@ -139,6 +139,7 @@ attempts = Table(
     Column("dispatches", Integer, nullable=False),
     Column("dispatched_at", UtcDateTime),
     Column("lease_owner", String(128)),
+    #: Of a claimed attempt the end of the claim, of a waiting one the end of its rest.
     Column("lease_expires_at", UtcDateTime),
     Column("worker_id", String(128)),
     Column("room", String(128)),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import Row, Select, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.adapters.tables import attempts, calls, events
@@ -85,8 +85,8 @@ def _attempts_with_calls(*more: Any) -> Select[Any]:
     return query
 
 
-async def waiting(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:
-    """List what waits: oldest first, and one of each tenant's before anyone's second."""
+async def waiting(connection: AsyncConnection, *, limit: int, now: datetime) -> list[Row[Any]]:
+    """List what may leave: oldest first, and one of each tenant's before anyone's second."""
     turn = func.row_number().over(
         partition_by=calls.c.tenant_id, order_by=(calls.c.queued_at, calls.c.id)
     )
@@ -97,6 +97,8 @@ async def waiting(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:
             calls.c.status == CallStatus.QUEUED.value,
             calls.c.call_type == CallType.SIP.value,
             calls.c.hangup_requested_at.is_(None),
+            # Of a waiting attempt this is the end of its rest; see dialer/calls/returning.py.
+            or_(attempts.c.lease_expires_at.is_(None), attempts.c.lease_expires_at <= now),
         )
         .order_by("turn", calls.c.queued_at, calls.c.id)
         .limit(limit)
@@ -200,7 +202,7 @@ async def put_back(
         return False
     back = fact(mine, EventType.CALL_REQUEUED, f"requeued:{mine.fence}", now)
     await record(tx, back, now=now)
-    await _say_waiting(tx, mine, waiting_for, now)
+    await say_waiting(tx, mine, waiting_for, now)
     return True
 
 
@@ -234,6 +236,14 @@ async def held(connection: AsyncConnection, mine: Claim) -> bool:
     return await _is_claimed(connection, mine, despite_agent=False)
 
 
+async def same_fence(connection: AsyncConnection, of: Claim | Row[Any]) -> bool:
+    """Tell whether nobody was sent out for this attempt since it was seen."""
+    query = select(attempts.c.fence).where(
+        attempts.c.tenant_id == of.tenant_id, attempts.c.id == of.attempt_id
+    )
+    return (await connection.execute(query)).scalar_one_or_none() == of.fence
+
+
 async def unclaimed(connection: AsyncConnection, of: Claim) -> bool:
     """Tell whether the attempt waits again or is over, so that its room is nobody's."""
     query = select(attempts.c.state).where(
@@ -254,9 +264,10 @@ async def times_seen(connection: AsyncConnection, of: Claim, event: EventType) -
     return int((await connection.execute(query)).scalar_one())
 
 
-async def _say_waiting(
+async def say_waiting(
     tx: AsyncConnection, of: Claim | Row[Any], waiting_for: WaitingFor, now: datetime
 ) -> None:
+    """Note in a waiting call what it waits for."""
     sequence = f"waiting:{secrets.token_hex(8)}"
     said = fact(of, EventType.CALL_WAITING, sequence, now, waiting_for=waiting_for.value)
     await record(tx, said, now=now)

@@ -67,7 +67,7 @@ class Dispatcher:
 
     async def _empty_queue(self) -> float:
         async with self._with.database.reading() as connection:
-            queue = await claims.waiting(connection, limit=_ROUND)
+            queue = await claims.waiting(connection, limit=_ROUND, now=self._with.now())
         if not queue:
             return POLL
         trunk_id, capacity, obstacle = await self._survey()

@@ -21,6 +21,7 @@ from dialer.admission.agents import Agents
 from dialer.calls import claims
 from dialer.calls.briefing import dial_request
 from dialer.calls.claims import Claim
+from dialer.calls.returning import times_returned
 from dialer.calls.rooms import Dispatch, Rooms
 from dialer.calls.signals import Signals
 from dialer.failpoints import Failpoint, passing
@@ -256,6 +257,7 @@ class Joining:
         async with self._with.database.reading() as connection:
             capacity = await measure(connection, self._with.presence)
             requeued = await claims.times_seen(connection, mine, EventType.CALL_REQUEUED)
+            requeued -= await times_returned(connection, mine)
         # This very attempt is one of the unassigned.
         busy = capacity.spare < capacity.total or capacity.unassigned > 1
         no_seat = capacity.spare <= 0 or (busy and requeued < _MOST_REQUEUES)
@@ -268,7 +270,9 @@ class Joining:
         """Give back an attempt whose agent is gone, or stuck, before it asked for the permit."""
         mine = Claim.of(seen)
         async with self._with.database.reading() as connection:
-            tried = await claims.times_seen(connection, mine, EventType.CALL_AGENT_JOINED)
+            joined = await claims.times_seen(connection, mine, EventType.CALL_AGENT_JOINED)
+            # An agent that met no bridge was not lost.
+            tried = joined - await times_returned(connection, mine)
         if tried >= _MOST_AGENTS or seen.call_type == CallType.VOIP.value:
             await self._end(
                 mine, EndedReason.NO_AGENT, "the agents that came were lost", despite_agent=True

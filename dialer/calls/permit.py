@@ -32,7 +32,7 @@ async def call_of(tx: AsyncConnection, grant: AttemptGrant) -> str:
     )
     call_id = (await tx.execute(query)).scalar_one_or_none()
     if call_id is None:
-        raise _refused()
+        raise refused()
     return call_id
 
 
@@ -45,10 +45,10 @@ async def permit(tx: AsyncConnection, grant: AttemptGrant, *, now: datetime) -> 
     call_id = await call_of(tx, grant)
     call = await lock_call(tx, grant.tenant_id, call_id)
     if call.status != CallStatus.DISPATCHING.value or call.hangup_requested_at is not None:
-        raise _refused()
+        raise refused()
     dials = call.call_type == CallType.SIP.value
     if not await _grant(tx, grant, AttemptState.SENT if dials else AttemptState.CLAIMED, now):
-        raise _refused()
+        raise refused()
     if dials:
         await record(tx, _dialing(grant, call_id, now), now=now)
     return call_id
@@ -83,11 +83,13 @@ def _dialing(grant: AttemptGrant, call_id: str, now: datetime) -> Fact:
         attempt_id=grant.attempt_id,
         type=EventType.CALL_DIALING,
         source=Source.DIALER,
-        source_sequence="dialing",
+        # A permit that was returned may be followed by another one.
+        source_sequence=f"dialing:{grant.fence}",
         occurred_at=now,
         data={},
     )
 
 
-def _refused() -> Conflict:
+def refused() -> Conflict:
+    """Make the answer to whoever has no permit to get, or to return."""
     return Conflict("permit_refused", "This attempt may not be dialled, or not by you.")

@@ -35,6 +35,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _CLAIMED = AttemptState.CLAIMED.value
 _ANSWERED = AttemptState.ANSWERED.value
+#: Nobody is in the room, or there is no room any more: LiveKit closes an empty one, so that the
+#: first turns into the second, and both are one clock.
+_DESERTED = "deserted"
 #: Units: seconds.
 _LEAST_PAUSE = 0.5
 #: A worker that reported something so lately will report the rest.
@@ -215,7 +218,7 @@ class Reaper:
             )
         if not scene.served:
             reason = EndedReason.MEDIA_SERVER_LOST if scene.listed else EndedReason.LOST
-            wrong("room gone", patience.settling, reason, "its room is gone")
+            wrong(_DESERTED, patience.settling, reason, "its room is gone")
         elif scene.listed and _dialled(seen):
             found.extend(self._left_behind(scene))
         found.extend(self._overdue(scene))
@@ -232,7 +235,7 @@ class Reaper:
                 self._agent_left(scene.seen)
             return [Verdict("agent gone", self._patience.agent_gone, lost, "its agent is gone")]
         if scene.leg is None and not scene.has_agent:
-            return [Verdict("all gone", settling, lost, "nobody is left in its room")]
+            return [Verdict(_DESERTED, settling, lost, "nobody is left in its room")]
         if scene.leg is None and scene.seen.state == _ANSWERED:
             return [Verdict("leg gone", self._patience.leg_gone, lost, "the other side is gone")]
         return []
@@ -283,7 +286,7 @@ class Reaper:
         async with self._database.transaction() as tx:
             call = await lock_call(tx, seen.tenant_id, seen.call_id)
             # What it was seen as is what it is judged by: anything newer gets a new look.
-            if call.status != seen.status:
+            if call.status != seen.status or not await claims.same_fence(tx, seen):
                 return
             ended = claims.fact(seen, EventType.CALL_ENDED, "ended", now, **data)
             await record(tx, ended, now=now)

@@ -243,7 +243,7 @@ def _moved(after: CallStatus, when: datetime) -> dict[str, Any]:
     if after in STATUS_TIME:
         changes[STATUS_TIME[after]] = when
     if after is CallStatus.QUEUED:
-        changes["dispatching_at"] = None
+        changes |= {"dispatching_at": None, "dialing_at": None}
     return changes
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.adapters.tables import attempts, events
-from dialer.calls.claims import Claim, fact, times_seen
+from dialer.calls.claims import Claim, fact, same_fence, times_seen
 from dialer.calls.record import lock_call, record
 from telephony.call import AttemptState, CallStatus, EndedReason
 from telephony.dial_request import Rescue, Said
@@ -82,10 +82,7 @@ async def give_up(
 ) -> bool:
     """End an answered call that nobody speaks in; False when it moved on or is another's."""
     call = await lock_call(tx, of.tenant_id, of.call_id)
-    fence = select(attempts.c.fence).where(
-        attempts.c.tenant_id == of.tenant_id, attempts.c.id == of.attempt_id
-    )
-    if not _rescuable(call) or (await tx.execute(fence)).scalar_one() != of.fence:
+    if not _rescuable(call) or not await same_fence(tx, of):
         return False
     data = {
         "ended_reason": reason.value,

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from dialer import metrics
 from dialer.calls.permit import permit
+from dialer.calls.returning import take_back
 from dialer.failpoints import Failpoint, passing
 from dialer.ingest import livekit_webhook, worker_events
 from dialer.ingest.worker_events import Batch
@@ -20,7 +21,7 @@ from dialer.tenants.authenticate import bearer
 from dialer.tenants.tokens import AttemptGrant
 from dialer.wiring import Services, services
 from telephony.errors import Unauthorized
-from telephony.worker_contract import Acknowledged, Permit, Standing
+from telephony.worker_contract import Acknowledged, Permit, Returned, Standing
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -61,6 +62,19 @@ async def ask_permit(granted: Grant, wired: Wired) -> Permit:
     await wired.signals.call_changed(granted.tenant_id, call_id)
     await wired.signals.work_waiting()
     return Permit()
+
+
+@router.post("/internal/attempts/{attempt_id}/permit/return", include_in_schema=False)
+async def return_permit(granted: Grant, wired: Wired) -> Returned:
+    """Take back a permit with which nothing was sent."""
+    async with wired.database.transaction() as tx:
+        call_id = await take_back(tx, granted, now=wired.now())
+    passing(Failpoint.RETURN_AFTER_COMMIT)
+    # The room is left to the next claim and the sweep: deleted now, its agent would take that for
+    # a hang-up before it has this answer.
+    await wired.signals.call_changed(granted.tenant_id, call_id)
+    await wired.signals.work_waiting()
+    return Returned()
 
 
 @router.get("/internal/attempts/{attempt_id}", include_in_schema=False)

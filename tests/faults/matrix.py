@@ -43,6 +43,5 @@ ROWS: Final = {
 
 #: Rows that no test shows, each with its reason.
 LEFT_OUT: Final[dict[str, str]] = {
-    "F29": "a call without an RTP port ends, but its record says canceled, as if somebody hung up",
     "F20": "a carrier's 503 ends the call as carrier_unavailable; nothing slows down by itself yet",
 }

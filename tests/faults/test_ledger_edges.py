@@ -13,7 +13,7 @@ from tests.faults.conftest import Stack
 from tests.kit.carrier_ledger import CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.on_the_phone import on_the_phone
-from tests.kit.processes import processes, until_back
+from tests.kit.processes import frozen, processes, until_back
 from tests.kit.rooms_left import rooms_left
 from tests.kit.until import until_sync
 
@@ -92,6 +92,25 @@ def test_a_permit_whose_answer_was_lost_is_spent_and_nobody_is_rung(
     until_sync(
         lambda: not rooms_left(whole.running, call["id"], gateway), 30, what="the room is gone"
     )
+
+
+@pytest.mark.fault("F5")
+@pytest.mark.timeout(300)
+def test_a_returned_permit_whose_answer_was_lost_is_given_anew_and_dialled_once(
+    whole: Stack, gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    """F5: no bridge is there; killed after the return's commit, before its reply."""
+    since, before = datetime.now(UTC), processes(whole.running)
+    whole.arm("return.after_commit")
+    with frozen([before["livekit-sip"]]):
+        call = gateway.place("+14155550102")
+        until_back(whole.running, "api", before["api"], timeout=60)
+
+    assert gateway.until_ended(call["id"], timeout=90)["outcome"] == "busy"
+    assert not (whole.failpoints / "return.after_commit").exists(), "the point never fired"
+    assert ledger.only_call("+14155550102", since=since).invites == 1
+    types = [event["type"] for event in gateway.events(call["id"])]
+    assert types.count("call.dialing") == types.count("call.requeued") + 1, types
 
 
 @pytest.mark.fault("F31")

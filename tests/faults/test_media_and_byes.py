@@ -1,8 +1,12 @@
-"""What is lost between bridge and carrier: a BYE, the media, those who watch."""
+"""What is lost between bridge and carrier: a BYE, the media, its ports, those who watch."""
 
 from __future__ import annotations
 
+import contextlib
+import socket
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +16,7 @@ from tests.kit.gateway import Gateway
 from tests.kit.on_the_phone import on_the_phone
 from tests.kit.processes import frozen, processes, ready
 from tests.kit.rooms_left import rooms_left
+from tests.kit.running import sandbox
 from tests.kit.until import until_sync
 
 
@@ -103,6 +108,55 @@ def test_a_call_past_its_longest_duration_ends_without_one_of_its_guards(
     until_sync(
         lambda: not rooms_left(whole.running, call["id"], gateway), 30, what="the room is gone"
     )
+
+
+@pytest.fixture
+def narrow(tmp_path: Path) -> Iterator[tuple[Gateway, CarrierLedger]]:
+    """Give a sandbox whose bridge has RTP ports for two calls."""
+    first = _free_ports(4)
+    ports = f"{{rtp_port: {first}-{first + 3}}}"
+    with sandbox(tmp_path, "--without", "worker-2", "--sip-settings", ports) as running:
+        gateway = Gateway(running["api_url"], running["api_key"])
+        ledger = CarrierLedger(running["carrier_control_url"])
+        yield gateway, ledger
+        gateway.close()
+        ledger.close()
+
+
+@pytest.mark.fault("F29")
+@pytest.mark.timeout(300)
+def test_a_call_without_an_rtp_port_and_those_it_takes_along_end_by_name(
+    narrow: tuple[Gateway, CarrierLedger],
+) -> None:
+    """F29: three calls, and ports for two of them.
+
+    livekit-sip 1.8.0 does not refuse the third: it panics, and all of its calls are lost with it.
+    """
+    gateway, ledger = narrow
+    number = "+14155550133"
+    up = [on_the_phone(gateway, number) for _ in range(2)]
+    since = up[0][1]
+    dialled = len(ledger.calls(number, since=since))
+    third = gateway.place("+14155550101")
+
+    for call_id in (up[0][0]["id"], up[1][0]["id"], third["id"]):
+        ended = gateway.until_ended(call_id, timeout=90)
+        found = (ended["outcome"], ended["ended_reason"])
+        assert found == ("failed", "bridge_lost"), gateway.events(call_id)
+    assert ledger.calls("+14155550101", since=since) == []
+    assert len(ledger.calls(number, since=since)) == dialled
+    on_the_phone(gateway, "+14155550101")
+
+
+def _free_ports(count: int) -> int:
+    """Give the first of so many UDP ports in a row, below those that sandboxes take."""
+    for first in range(5_000, 10_000 - count, count):
+        with contextlib.ExitStack() as taken, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                one = taken.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                one.bind(("", port))
+            return first
+    raise AssertionError("no free ports")
 
 
 def _jobs(gateway: Gateway) -> float:

@@ -51,8 +51,7 @@ def test_calls_on_a_killed_bridge_end_by_name_and_are_not_dialled_again(
 
     for call_id in ids:
         ended = gateway.until_ended(call_id, timeout=60)
-        # Nothing tells the silence of a dead bridge from another's, until LiveKit misses it.
-        assert ended["ended_reason"] in {"bridge_lost", "media_timeout"}
+        assert (ended["outcome"], ended["ended_reason"]) == ("failed", "bridge_lost")
         until_sync(
             lambda call_id=call_id: not rooms_left(whole.running, call_id, gateway),
             30,
@@ -77,6 +76,30 @@ def test_calls_that_meet_no_bridge_wait_for_the_next_one(
     for number in numbers:
         assert ledger.only_call(number, since=since).invites == 1
     until_back(whole.running, "livekit-sip", before)
+
+
+@pytest.mark.fault("F5")
+@pytest.mark.timeout(300)
+def test_calls_wait_out_a_bridge_that_is_away(
+    whole: Stack, gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    """F5: the only bridge is away for 20 s; what nobody took waits for it and rings once."""
+    since, numbers = datetime.now(UTC), ("+14155550102", "+14155550104", "+14155550105")
+    with frozen([processes(whole.running)["livekit-sip"]]):
+        thaw = time.monotonic() + 20
+        ids = [gateway.place(number)["id"] for number in numbers]
+        for call_id in ids:
+            until_sync(
+                lambda call_id=call_id: _waits_for(gateway, call_id, "bridge"),
+                40,
+                what="it waits for a bridge",
+            )
+        until_sync(lambda: time.monotonic() > thaw, 30)
+    outcomes = [gateway.until_ended(call_id, timeout=90)["outcome"] for call_id in ids]
+
+    assert outcomes == ["busy", "declined", "invalid_number"]
+    for number in numbers:
+        assert ledger.only_call(number, since=since).invites == 1
 
 
 @pytest.mark.fault("F9")
@@ -206,6 +229,12 @@ def test_calls_end_rightly_while_no_webhook_arrives(
         until_sync(lambda: cut.met, 20, what="a webhook was tried")
     types = [event["type"] for event in gateway.events(call["id"])]
     assert types.count("call.ended") == 1
+
+
+def _waits_for(gateway: Gateway, call_id: str, what: str) -> bool:
+    """Say whether the call was ever told that it waits for this."""
+    waits = [e for e in gateway.events(call_id) if e["type"] == "call.waiting"]
+    return any(event["data"]["waiting_for"] == what for event in waits)
 
 
 def _flush(running: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from telephony.worker_contract import Acknowledged, EventBatch, Permit, WorkerPresence
+from telephony.worker_contract import Acknowledged, EventBatch, Permit, Returned, WorkerPresence
 
 
 @dataclass
@@ -26,6 +26,7 @@ class FakeDialer:
     refuse: set[str] = field(default_factory=set[str])
     deaf: dict[str, int] = field(default_factory=dict[str, int])
     permits: list[str] = field(default_factory=list[str])
+    returned: list[str] = field(default_factory=list[str])
     tokens: list[str] = field(default_factory=list[str])
     presence: dict[str, WorkerPresence] = field(default_factory=dict[str, WorkerPresence])
     presence_count: int = 0
@@ -54,6 +55,7 @@ class FakeDialer:
         app = web.Application()
         app.router.add_put("/internal/workers/{id}", self._on_presence)
         app.router.add_post("/internal/attempts/{id}/permit", self._on_permit)
+        app.router.add_post("/internal/attempts/{id}/permit/return", self._on_return)
         app.router.add_post("/internal/attempts/{id}/events", self._on_events)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
@@ -85,6 +87,16 @@ class FakeDialer:
             return web.json_response({"code": "permit_refused"}, status=409)
         self.permits.append(attempt_id)
         return web.json_response(text=Permit().model_dump_json())
+
+    async def _on_return(self, request: web.Request) -> web.Response:
+        if self.failing is not None:
+            return web.Response(status=self.failing)
+        attempt_id = request.match_info["id"]
+        if attempt_id not in self.permits:
+            return web.json_response({"code": "permit_refused"}, status=409)
+        self.permits.remove(attempt_id)
+        self.returned.append(attempt_id)
+        return web.json_response(text=Returned().model_dump_json())
 
     async def _on_events(self, request: web.Request) -> web.Response:
         attempt_id = request.match_info["id"]

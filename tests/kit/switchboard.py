@@ -21,6 +21,7 @@ from dialer.calls.permit import permit
 from dialer.calls.reap import Reaper
 from dialer.calls.record import Fact, record
 from dialer.calls.rescue import Rescuer
+from dialer.calls.returning import take_back
 from dialer.calls.rooms import ParticipantKind
 from dialer.ingest.worker_events import Batch, Stored, store
 from dialer.tenants.tokens import AttemptGrant, Tokens
@@ -225,6 +226,11 @@ class Switchboard:
         """Ask for the permit."""
         async with self.database.transaction() as tx:
             return await permit(tx, granted, now=self.clock())
+
+    async def return_permit(self, granted: AttemptGrant) -> str:
+        """Give back the permit."""
+        async with self.database.transaction() as tx:
+            return await take_back(tx, granted, now=self.clock())
 
     async def report(self, granted: AttemptGrant, *told: tuple[str, dict[str, Any]]) -> Stored:
         """Report events as the worker with this token does."""

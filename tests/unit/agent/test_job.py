@@ -22,7 +22,7 @@ from telephony.dial_request import Rescue
 from telephony.events import Data, EventType
 from telephony.worker_contract import CALLEE_IDENTITY
 from tests.kit.until import until
-from tests.unit.agent.test_legs import Room, request
+from tests.unit.agent.test_legs import NOBODY, Room, request
 
 
 class Conversation:
@@ -70,7 +70,8 @@ class World:
         self.events: list[tuple[EventType, Data | None]] = []
         self.deleted: list[str] = []
         self.invited = 0
-        self.asked = 0
+        self.asked = self.returned = 0
+        self.taken_back: asyncio.Future[bool] | None = None
         self.invite: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         monkeypatch.setattr(job.utils.http_context, "http_session", lambda: None)
         monkeypatch.setattr(job.api, "LiveKitAPI", self._livekit)
@@ -123,6 +124,10 @@ class World:
     async def permit(self, _: object) -> PermitAnswer:
         self.asked += 1
         return self.answer
+
+    async def return_permit(self, _: object) -> bool:
+        self.returned += 1
+        return True if self.taken_back is None else await self.taken_back
 
     async def is_current(self, _: object) -> bool:
         return self.current
@@ -326,3 +331,41 @@ async def test_a_lost_media_server_still_ends_a_call_that_is_ours(
     await asyncio.wait_for(running, 60)
     ends = [ended["ended_reason"] for ended in world.told(EventType.CALL_ENDED)]
     assert (world.deleted, ends) == (["tel-att_1"], ["media_server_lost"])
+
+
+@pytest.mark.asyncio
+@pytest.mark.fault("F5", "F6")
+async def test_a_job_whose_permit_went_back_leaves_the_call_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.legs._BRIDGE_PATIENCE", 0.0)
+    world = World(monkeypatch)
+    nobody = api.ServerError("unavailable", NOBODY, status=503)
+    world.invite.set_exception(nobody)
+    await asyncio.wait_for(world.call.run(), 10)
+    assert (world.invited, world.returned) == (1, 1)
+    assert world.deleted == []
+    assert EventType.CALL_ENDED not in [type_ for type_, _ in world.events]
+
+
+@pytest.mark.asyncio
+@pytest.mark.fault("F5", "F6")
+@pytest.mark.parametrize("told", ["refused or unreachable", "its room was deleted meanwhile"])
+async def test_a_room_whose_permit_may_have_gone_back_is_the_next_agents_to_delete(
+    monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    monkeypatch.setattr("agent.legs._BRIDGE_PATIENCE", 0.0)
+    world = World(monkeypatch)
+    world.taken_back = asyncio.get_running_loop().create_future()
+    nobody = api.ServerError("unavailable", NOBODY, status=503)
+    world.invite.set_exception(nobody)
+    running = asyncio.ensure_future(world.call.run())
+    await until(lambda: world.returned == 1)
+    if told == "refused or unreachable":
+        world.taken_back.set_result(False)
+    else:
+        world.room.tell("disconnected", rtc.DisconnectReason.ROOM_DELETED)
+    await asyncio.wait_for(running, 10)
+    assert (world.invited, world.deleted) == (1, [])
+    # The dialer drops this word where the permit did go back.
+    assert len(world.told(EventType.CALL_ENDED)) == 1

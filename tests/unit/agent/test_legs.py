@@ -84,13 +84,19 @@ class Case:
     def __init__(self, ring: int = 5) -> None:
         self.room, self.bridge, self.end = Room(), Bridge(), End()
         self.events: list[EventType] = []
+        self.given_back, self.taken_back = 0, True
         self.leg = SipLeg(
             cast("rtc.Room", self.room),
             request(ring=ring),
             self.end,
             self.report,
             sip=cast("Any", self.bridge),
+            give_back=self.give_back,
         )
+
+    async def give_back(self) -> bool:
+        self.given_back += 1
+        return self.taken_back
 
     def report(
         self, type_: EventType, data: Data | None = None, *, at: datetime | None = None
@@ -111,6 +117,11 @@ class Case:
             {CALL_STATUS: status},
             SimpleNamespace(identity="callee", attributes={CALL_STATUS: status}),
         )
+
+    def rate(self, quality: rtc.ConnectionQuality, identity: str = "callee") -> None:
+        """Have LiveKit rate somebody's connection."""
+        rated = SimpleNamespace(identity=identity)
+        self.room.tell("connection_quality_changed", rated, quality)
 
     def leave(self, reason: rtc.DisconnectReason.ValueType) -> None:
         """Have the callee leave."""
@@ -210,6 +221,23 @@ async def test_a_deleted_room_ends_a_ringing_call_at_once() -> None:
     await case.dial()
     case.room.tell("disconnected", _D.ROOM_DELETED)
     assert (await case.end.wait()).reason is EndedReason.API_HANGUP
+    await case.leg.aclose()
+
+
+@pytest.mark.asyncio
+@pytest.mark.fault("F29")
+@pytest.mark.parametrize(
+    ("came", "reason"), [(False, EndedReason.BRIDGE_LOST), (True, EndedReason.API_HANGUP)]
+)
+async def test_a_room_that_closes_before_the_callee_came_is_the_bridges_loss(
+    came: bool, reason: EndedReason
+) -> None:
+    case = Case()
+    await case.dial()
+    if came:
+        case.status("dialing")
+    case.room.tell("disconnected", _D.ROOM_CLOSED)
+    assert (await case.end.wait()).reason is reason
     await case.leg.aclose()
 
 
@@ -319,10 +347,14 @@ async def test_a_deletion_that_hangs_is_tried_again(monkeypatch: pytest.MonkeyPa
     assert tries == ["tel-att_1"] * 2
 
 
+#: As livekit-server 1.13 says it.
+NOBODY = "twirp error unknown: no response from servers"
+
+
 class NoBridge(Bridge):
     """A SIP service without a bridge behind it, at first."""
 
-    def __init__(self, *, times: int, message: str = "no response from servers") -> None:
+    def __init__(self, *, times: int, message: str = NOBODY) -> None:
         super().__init__()
         self.times = times
         self.message = message
@@ -354,17 +386,21 @@ async def test_a_call_that_no_bridge_took_is_offered_again() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.fault("F5", "F6")
-async def test_a_call_that_no_bridge_takes_for_long_is_lost_and_says_so(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_permit_that_no_bridge_takes_goes_back_to_the_dialer(
+    taken: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.legs._BRIDGE_PATIENCE", 0.0)
     case = Case()
+    case.taken_back = taken
     case.leg._sip = cast("Any", NoBridge(times=99))  # pyright: ignore[reportPrivateUsage]
     case.bridge = cast("Bridge", case.leg._sip)  # pyright: ignore[reportPrivateUsage]
     await case.dial()
     ending = await asyncio.wait_for(case.end.wait(), 5)
     await case.leg.aclose()
-    assert ending.reason is EndedReason.BRIDGE_LOST
+    # What the dialer does not take back is ours to end.
+    assert (ending.reason, ending.superseded) == (EndedReason.BRIDGE_LOST, taken)
+    assert case.given_back == 1
     assert len(case.bridge.asked) == 1
 
 
@@ -377,5 +413,69 @@ async def test_a_bridge_that_took_the_call_and_failed_is_not_asked_again() -> No
     await case.dial()
     ending = await asyncio.wait_for(case.end.wait(), 5)
     await case.leg.aclose()
-    assert ending.reason is EndedReason.BRIDGE_LOST
+    assert (ending.reason, ending.superseded) == (EndedReason.BRIDGE_LOST, False)
+    assert case.given_back == 0
     assert len(bridge.asked) == 1
+
+
+_Q = rtc.ConnectionQuality
+
+
+@pytest.mark.asyncio
+@pytest.mark.fault("F7", "F24")
+@pytest.mark.parametrize(
+    ("quality", "reason"),
+    [(_Q.QUALITY_LOST, EndedReason.BRIDGE_LOST), (_Q.QUALITY_POOR, EndedReason.MEDIA_TIMEOUT)],
+)
+@pytest.mark.parametrize("late", [False, True], ids=["rated before", "rated later"])
+async def test_a_silence_is_judged_by_the_rating_that_follows_it(
+    quality: rtc.ConnectionQuality, reason: EndedReason, late: bool
+) -> None:
+    case = Case()
+    if not late:
+        case.rate(quality)
+    judged = asyncio.ensure_future(case.leg.why_silent(12.0))
+    await asyncio.sleep(0)
+    for other in (_Q.QUALITY_LOST, _Q.QUALITY_POOR):
+        case.rate(other, identity="agent-1")
+    case.rate(_Q.QUALITY_EXCELLENT)
+    if late:
+        await asyncio.sleep(0)
+        assert not judged.done()
+        case.rate(quality)
+    ending = await asyncio.wait_for(judged, 5)
+    await case.leg.aclose()
+    assert ending is not None and ending.reason is reason
+
+
+@pytest.mark.asyncio
+@pytest.mark.fault("F24")
+@pytest.mark.parametrize(("before", "silent"), [(_Q.QUALITY_LOST, -1.0), (_Q.QUALITY_POOR, 1.0)])
+async def test_a_silence_that_nobody_rates_is_lost_media(
+    before: rtc.ConnectionQuality, silent: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.legs._EXPLAINED_WITHIN", 1.05)
+    case = Case()
+    case.rate(before)
+    # What was rated before the silence, or early in it, tells nothing about it.
+    ending = await case.leg.why_silent(silent)
+    await case.leg.aclose()
+    assert ending is not None and ending.reason is EndedReason.MEDIA_TIMEOUT
+
+
+@pytest.mark.asyncio
+@pytest.mark.fault("F7")
+async def test_a_silence_early_in_a_call_is_explained_by_the_callee_s_leaving() -> None:
+    case = Case()
+    await case.dial()
+    case.status("active")
+    judged = asyncio.ensure_future(case.leg.why_silent(12.0))
+    await asyncio.sleep(0)
+    # A bridge that died before its first sender report is rated like this, too.
+    case.rate(_Q.QUALITY_POOR)
+    await asyncio.sleep(0)
+    assert not judged.done()
+    case.leave(_D.CONNECTION_TIMEOUT)
+    assert (await asyncio.wait_for(case.end.wait(), 5)).reason is EndedReason.BRIDGE_LOST
+    judged.cancel()
+    await case.leg.aclose()

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from livekit import api, rtc
 
-from agent.verdicts import dial_failed, left_after_answer, lost_answer, room_gone
+from agent.verdicts import (
+    dial_failed,
+    left_after_answer,
+    lost_answer,
+    no_bridge_took_it,
+    room_gone,
+    silenced,
+)
 from telephony.call import EndedReason
 
 _R = EndedReason
@@ -95,6 +102,20 @@ def test_who_leaves_an_answered_call_decides_its_reason(
     assert left_after_answer(left, phone=phone).reason is reason
 
 
+@pytest.mark.fault("F7", "F24")
+@pytest.mark.parametrize(
+    ("rating", "reason"),
+    [
+        (rtc.ConnectionQuality.QUALITY_LOST, _R.BRIDGE_LOST),
+        (rtc.ConnectionQuality.QUALITY_POOR, _R.MEDIA_TIMEOUT),
+    ],
+)
+def test_a_silence_is_the_bridges_end_where_livekit_lost_the_bridge(
+    rating: rtc.ConnectionQuality, reason: EndedReason
+) -> None:
+    assert silenced(rating).reason is reason
+
+
 def test_a_deleted_room_is_a_hang_up_and_a_lost_connection_is_not() -> None:
     assert room_gone(_D.ROOM_DELETED).reason is _R.API_HANGUP
     assert room_gone(_D.CONNECTION_TIMEOUT).reason is _R.MEDIA_SERVER_LOST
@@ -106,3 +127,24 @@ def test_a_transaction_that_fails_at_once_had_an_answer(took: float, lost: bool)
     text = "twirp error unknown: transaction failed to complete (0 intermediate responses)"
     error = api.ServerError(api.ServerErrorCode.CANCELED, text, status=408)
     assert lost_answer(error, took) is lost
+
+
+@pytest.mark.fault("F5", "F6")
+@pytest.mark.parametrize(
+    ("code", "message", "nobody"),
+    [
+        ("unavailable", "twirp error unknown: no response from servers", True),
+        ("unavailable", "no response from servers", True),
+        ("unavailable", "no servers available (received 2 responses)", True),
+        ("unavailable", "twirp error unknown: update room: no response from servers", False),
+        ("unavailable", "no response from servers: 180 Ringing", False),
+        ("internal", "no response from servers", False),
+        ("deadline_exceeded", "no response from servers", False),
+        ("unavailable", "", False),
+        ("unavailable", "the bridge is gone", False),
+    ],
+)
+def test_only_livekits_own_words_say_that_no_bridge_took_a_call(
+    code: str, message: str, nobody: bool
+) -> None:
+    assert no_bridge_took_it(api.ServerError(code, message, status=503)) is nobody

@@ -64,6 +64,21 @@ class TestLost:
         await board.reap(seconds=6)
         assert await board.ended(call_id) == ("failed", "lost", "platform")
 
+    @pytest.mark.fault("F3")
+    async def test_a_room_that_closes_after_all_left_it_begins_no_second_wait(
+        self, board: Switchboard
+    ) -> None:
+        call_id, _ = await board.talking()
+        room = await _room(board, call_id)
+        board.rooms.leave(room, "agent-w1")
+        board.rooms.leave(room, "callee")
+        await board.reap(seconds=12)
+        del board.rooms.rooms[room]
+        await board.reap(seconds=6)
+        assert await board.ended(call_id) is None
+        await board.reap(seconds=6)
+        assert await board.ended(call_id) == ("failed", "lost", "platform")
+
     async def test_a_worker_that_still_reports_tells_the_end_itself(
         self, board: Switchboard
     ) -> None:

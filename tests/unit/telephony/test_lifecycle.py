@@ -102,3 +102,18 @@ def test_the_diagram_shows_every_transition() -> None:
     for status, row in lifecycle.TRANSITIONS.items():
         for event, after in row.items():
             assert f"{status} --> {after}: {event}" in drawn
+
+
+@pytest.mark.fault("F5", "F6")
+@pytest.mark.parametrize("events", list(permutations(ROAD)))
+def test_a_permit_that_comes_back_lets_the_call_go_its_whole_road(
+    events: tuple[EventType, ...],
+) -> None:
+    returned = [EventType.CALL_DISPATCHING, EventType.CALL_DIALING, EventType.CALL_REQUEUED]
+    assert run(returned)[-1] is CallStatus.QUEUED
+    assert run([*returned, *events])[len(returned) :] == run(list(events))
+
+
+@pytest.mark.parametrize("status", [CallStatus.RINGING, CallStatus.IN_PROGRESS, CallStatus.ENDED])
+def test_no_permit_comes_back_once_it_rang(status: CallStatus) -> None:
+    assert lifecycle.advance(status, EventType.CALL_REQUEUED) is status

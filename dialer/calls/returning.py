@@ -1,0 +1,108 @@
+"""A permit that comes back: its holder knows that nothing was sent with it.
+
+LiveKit says so while it still looks for a bridge: none offered to take the call. Then nobody was
+rung and nobody will be, so that the attempt may wait again as if it had never been sent. The
+attempt's fence moves with it: whoever held the permit has none any more, and the next holder's is a
+new one. Whoever cannot be sure returns nothing; see ``agent.verdicts.no_bridge_took_it``.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.adapters.tables import attempts, events
+from dialer.calls import claims
+from dialer.calls.claims import Claim
+from dialer.calls.permit import call_of, refused
+from dialer.calls.record import lock_call, record
+from dialer.tenants.tokens import AttemptGrant
+from telephony.call import AttemptState, CallStatus, EndedReason, WaitingFor
+from telephony.events import EventType
+from telephony.termination import ENDED_BY
+
+#: A call that met no bridge for so long since it first met none is not tried again.
+_PATIENCE = timedelta(seconds=60)
+#: How long a call rests before it is tried again, doubled with each return up to the longest.
+_SHORTEST_REST = timedelta(seconds=2)
+_LONGEST_REST = timedelta(seconds=10)
+#: What the witness's number of a return begins with.
+_RETURNED = "returned:"
+
+
+async def take_back(tx: AsyncConnection, grant: AttemptGrant, *, now: datetime) -> str:
+    """Let the attempt wait for a bridge again; gives the call's id.
+
+    Shape: a call whose hang-up was asked for ends canceled instead, one that found no bridge for
+    too long ends as bridge_lost. A second return of the same permit changes nothing. Errors:
+    Conflict ``permit_refused`` when the attempt is not, or no more, where a permit left it.
+    """
+    call_id = await call_of(tx, grant)
+    call = await lock_call(tx, grant.tenant_id, call_id)
+    attempt = await _attempt(tx, grant)
+    if attempt.fence > grant.fence:
+        return call_id  # returned before; the answer was lost
+    if attempt.fence != grant.fence or attempt.state != AttemptState.SENT.value:
+        raise refused()
+    if call.status != CallStatus.DIALING.value:
+        raise refused()
+    mine = Claim(grant.tenant_id, call_id, grant.attempt_id, grant.fence, attempt.room)
+    times, first = await _returns(tx, mine)
+    if call.hangup_requested_at is not None:
+        await _end(tx, mine, EndedReason.API_HANGUP, "it was hung up before it was dialled", now)
+    elif first is not None and now - first >= _PATIENCE:
+        await _end(tx, mine, EndedReason.BRIDGE_LOST, "no bridge is there", now)
+    else:
+        await _rest(tx, mine, times, now)
+    return call_id
+
+
+async def times_returned(connection: AsyncConnection, of: Claim) -> int:
+    """Count how often a permit of this attempt came back."""
+    return (await _returns(connection, of))[0]
+
+
+async def _rest(tx: AsyncConnection, mine: Claim, times: int, now: datetime) -> None:
+    back = claims.fact(mine, EventType.CALL_REQUEUED, f"{_RETURNED}{mine.fence}", now)
+    await record(tx, back, now=now)
+    await claims.say_waiting(tx, mine, WaitingFor.BRIDGE, now)
+    rest = min(_SHORTEST_REST * 2 ** min(times, 8), _LONGEST_REST) * random.uniform(0.5, 1.0)
+    await tx.execute(update(attempts).where(*_row_of(mine)).values(lease_expires_at=now + rest))
+
+
+async def _end(
+    tx: AsyncConnection, mine: Claim, reason: EndedReason, message: str, now: datetime
+) -> None:
+    data = {"ended_reason": reason.value, "ended_by": ENDED_BY[reason].value, "message": message}
+    await record(tx, claims.fact(mine, EventType.CALL_ENDED, "ended", now, **data), now=now)
+
+
+async def _returns(connection: AsyncConnection, of: Claim) -> tuple[int, datetime | None]:
+    query = select(func.count(), func.min(events.c.sequence)).where(
+        events.c.tenant_id == of.tenant_id,
+        events.c.call_id == of.call_id,
+        events.c.attempt_id == of.attempt_id,
+        events.c.source_sequence.startswith(_RETURNED),
+    )
+    times, first = (await connection.execute(query)).one()
+    if first is None:
+        return 0, None
+    when = select(events.c.recorded_at).where(
+        events.c.tenant_id == of.tenant_id,
+        events.c.call_id == of.call_id,
+        events.c.sequence == first,
+    )
+    return int(times), (await connection.execute(when)).scalar_one()
+
+
+async def _attempt(tx: AsyncConnection, grant: AttemptGrant) -> Row[Any]:
+    query: Any = select(attempts.c.state, attempts.c.fence, attempts.c.room).where(*_row_of(grant))
+    return (await tx.execute(query)).one()
+
+
+def _row_of(of: Claim | AttemptGrant) -> tuple[Any, Any]:
+    return attempts.c.tenant_id == of.tenant_id, attempts.c.id == of.attempt_id
