@@ -14,6 +14,7 @@ from agent.reporter import Reporter
 from agent.speech.shared import SharedModels
 from agent.spool import Owner
 from telephony.dial_request import DialRequest
+from telephony.worker_contract import ReturnReason
 
 
 class Office(Protocol):
@@ -27,7 +28,7 @@ class Office(Protocol):
         """Ask the dialer for the permit of this attempt."""
         ...
 
-    async def return_permit(self, request: DialRequest) -> bool:
+    async def return_permit(self, request: DialRequest, why: ReturnReason) -> bool:
         """Give back the permit of this attempt; say whether the dialer took it."""
         ...
 

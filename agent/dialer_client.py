@@ -16,7 +16,9 @@ from telephony.worker_contract import (
     Acknowledged,
     EventBatch,
     Permit,
+    Return,
     Returned,
+    ReturnReason,
     Standing,
     Welcome,
     WorkerPresence,
@@ -96,8 +98,8 @@ class DialerClient:
                     return PermitAnswer.UNREACHABLE
                 await asyncio.sleep(0.25)
 
-    async def return_permit(self, attempt_id: str, token: str) -> bool:
-        """Give back the permit, nothing having been sent with it; say whether it was taken.
+    async def return_permit(self, attempt_id: str, token: str, why: ReturnReason) -> bool:
+        """Give back the permit, nobody having been rung with it; say whether it was taken.
 
         Errors: none. A network error is tried again for a few seconds; a second return is taken
         like the first.
@@ -106,7 +108,8 @@ class DialerClient:
         while True:
             try:
                 path = f"/attempts/{attempt_id}/permit/return"
-                return _read(Returned, await self._send("POST", path, token, None)).returned
+                body = await self._send("POST", path, token, Return(why=why))
+                return _read(Returned, body).returned
             except Rejected as refusal:
                 log.info("permit_not_returned", attempt_id=attempt_id, status=refusal.status)
                 return False

@@ -357,7 +357,7 @@ class Call:
             self._end,
             self._report,
             sip=self._livekit.sip,
-            give_back=lambda: self._desk.office.return_permit(self._request),
+            give_back=lambda why: self._desk.office.return_permit(self._request, why),
         )
 
     async def _count_packets(self) -> int | None:

@@ -29,6 +29,7 @@ from agent.verdicts import (
     BAD_RATINGS,
     ON_REQUEST,
     RETURNED,
+    carrier_wants_fewer,
     dial_failed,
     left_after_answer,
     lost_answer,
@@ -39,7 +40,7 @@ from agent.verdicts import (
 from telephony.call import EndedReason
 from telephony.dial_request import DialRequest
 from telephony.events import Data, EventType, Warned
-from telephony.worker_contract import BROWSER_IDENTITY, CALLEE_IDENTITY
+from telephony.worker_contract import BROWSER_IDENTITY, CALLEE_IDENTITY, ReturnReason
 
 #: The participant attribute in which the bridge tells how the call stands.
 CALL_STATUS: Final = "sip.callStatus"
@@ -205,7 +206,7 @@ class SipLeg(Leg):
         report: Report,
         *,
         sip: SipService,
-        give_back: Callable[[], Awaitable[bool]],
+        give_back: Callable[[ReturnReason], Awaitable[bool]],
     ) -> None:
         super().__init__(room, request, end, report)
         self._sip = sip
@@ -232,18 +233,18 @@ class SipLeg(Leg):
         give_up = time.monotonic() + _BRIDGE_PATIENCE
         while not self._end.decided and await self._no_bridge_yet():
             if time.monotonic() >= give_up:
-                await self._return_permit()
+                lost = Ending(EndedReason.BRIDGE_LOST, message="no bridge is there")
+                await self._return_permit(ReturnReason.NO_BRIDGE, otherwise=lost)
                 return
             await asyncio.sleep(random.uniform(0.5, 1.5))
 
-    async def _return_permit(self) -> None:
+    async def _return_permit(self, why: ReturnReason, *, otherwise: Ending) -> None:
         if self._end.decided:
             return
         # Whatever becomes of the answer: from here on the attempt may have another agent, in a room
         # of the same name.
         self.owns_room = False
-        lost = Ending(EndedReason.BRIDGE_LOST, message="no bridge is there")
-        self._end.decide(RETURNED if await self._give_back() else lost)
+        self._end.decide(RETURNED if await self._give_back(why) else otherwise)
 
     async def _no_bridge_yet(self) -> bool:
         """Send the request; True where no bridge took it, so that it may be sent again."""
@@ -274,6 +275,8 @@ class SipLeg(Leg):
             # The bridge says the same when somebody takes the callee out of the room; the event
             # that tells so may be a moment behind. Without it nothing is guessed.
             await self._left_or(_SAME_END / 5)
+        if carrier_wants_fewer(ending) and not self._rang:
+            await self._return_permit(ReturnReason.TOO_FAST, otherwise=ending)
         self._end.decide(ending)
 
     async def _left_or(self, timeout: float) -> None:

@@ -53,6 +53,15 @@ OWN_DISCONNECT: Final[dict[rtc.DisconnectReason.ValueType, EndedReason]] = {
     _D.DUPLICATE_IDENTITY: _R.LOST,
 }
 
+#: How a carrier says, by status, that it takes calls, and not so many.
+_FEWER_IN_TEXT: Final = {
+    403: re.compile(r"channel|concurren|too many|simultaneous", re.IGNORECASE),
+    503: re.compile(
+        r"\bcps\b|calls? per second|rate limit|too many|channel|concurren|simultaneous",
+        re.IGNORECASE,
+    ),
+}
+
 #: The ratings that tell something about a silence.
 BAD_RATINGS: Final = frozenset(
     {rtc.ConnectionQuality.QUALITY_LOST, rtc.ConnectionQuality.QUALITY_POOR}
@@ -113,6 +122,16 @@ def dial_failed(error: api.ServerError, *, rang: bool) -> Ending:
     if error.code == _C.UNAVAILABLE:
         return Ending(_R.BRIDGE_LOST, message="the bridge is not available")
     return Ending(_R.CARRIER_ERROR, message=f"the bridge said {error.code}")
+
+
+def carrier_wants_fewer(ending: Ending) -> bool:
+    """Tell whether a carrier refused only because calls come too fast, or are too many at once.
+
+    Source: Twilio and others say 503 with words about calls per second; Telnyx says 403 at the
+    limit of a connection's channels. The same codes without such words are refusals like others.
+    """
+    words = _FEWER_IN_TEXT.get(ending.sip_status_code or 0)
+    return words is not None and words.search(ending.sip_status or "") is not None
 
 
 def no_bridge_took_it(error: api.ServerError) -> bool:

@@ -29,7 +29,7 @@ from agent.subscriptions import Subscriptions
 from agent.watchdog import Pulse, Watchdog
 from telephony.call import EndedReason
 from telephony.dial_request import DialRequest
-from telephony.worker_contract import WorkerPresence
+from telephony.worker_contract import ReturnReason, WorkerPresence
 
 #: How long undelivered events and the ends of calls may hold up the process when it stops.
 _SETTLE: Final = 8.0
@@ -69,10 +69,10 @@ class FrontOffice:
         """Ask the dialer for the permit of this attempt."""
         return await self._here(self._dialer.permit(request.attempt_id, request.attempt_token))
 
-    async def return_permit(self, request: DialRequest) -> bool:
-        """Give back the permit of this attempt, nothing having been sent with it."""
+    async def return_permit(self, request: DialRequest, why: ReturnReason) -> bool:
+        """Give back the permit of this attempt, nobody having been rung with it."""
         return await self._here(
-            self._dialer.return_permit(request.attempt_id, request.attempt_token)
+            self._dialer.return_permit(request.attempt_id, request.attempt_token, why)
         )
 
     async def is_current(self, request: DialRequest) -> bool:

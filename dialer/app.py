@@ -38,7 +38,6 @@ from dialer.calls import routes as calls_routes
 from dialer.calls.dispatch import Dispatcher
 from dialer.calls.forget import Forgetting
 from dialer.calls.joining import Collaborators, Rules
-from dialer.calls.pacing import Pacer
 from dialer.calls.reap import Reaper
 from dialer.calls.rescue import Rescuer
 from dialer.calls.trunk import TrunkKeeper, WantedTrunk
@@ -111,6 +110,7 @@ def build(settings: Settings) -> Dialer:
         tokens=Tokens(settings.token_secret.get_secret_value(), now=_now),
         agents=agents.load(Path(settings.agents_file)),
         queue_limit=QueueLimit(settings.max_queued_calls),
+        pacer=RedisPacer(redis, url=settings.redis_url, deployment=settings.deployment),
         webhooks=LiveKitWebhooks(api_key=key, api_secret=secret),
         ping_redis=ping_redis,
         now=_now,
@@ -118,8 +118,7 @@ def build(settings: Settings) -> Dialer:
     trunk = TrunkKeeper(
         trunks=LiveKitTrunks(livekit), wanted=wanted_trunk(settings), signals=signals
     )
-    pacer = RedisPacer(redis, url=settings.redis_url, deployment=settings.deployment)
-    dispatcher = _dispatcher(services, trunk, pacer)
+    dispatcher = _dispatcher(services, trunk)
     rescuer = Rescuer(
         database=services.database,
         rooms=services.rooms,
@@ -167,7 +166,7 @@ def wanted_trunk(settings: Settings) -> WantedTrunk | None:
     )
 
 
-def _dispatcher(services: Services, trunk: TrunkKeeper, pacer: Pacer) -> Dispatcher:
+def _dispatcher(services: Services, trunk: TrunkKeeper) -> Dispatcher:
     settings = services.settings
     given = Collaborators(
         database=services.database,
@@ -186,7 +185,7 @@ def _dispatcher(services: Services, trunk: TrunkKeeper, pacer: Pacer) -> Dispatc
         owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"[:128],
         now=services.now,
     )
-    return Dispatcher(given, pacer=pacer)
+    return Dispatcher(given, pacer=services.pacer)
 
 
 @asynccontextmanager

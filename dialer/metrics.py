@@ -39,6 +39,11 @@ REQUEST_SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12),
     registry=REGISTRY,
 )
+TRUNK_SLOWDOWNS = Counter(
+    "telephony_trunk_slowdowns",
+    "Calls that the carrier refused because they came too fast or were too many.",
+    registry=REGISTRY,
+)
 LIVEKIT_WEBHOOKS = Counter(
     "telephony_livekit_webhooks",
     "Webhooks of LiveKit's that were taken, or ignored because they are about no call of ours.",

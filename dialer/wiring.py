@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from dialer.adapters.database import Database
 from dialer.admission.agents import Agents
 from dialer.admission.limits import QueueLimit
+from dialer.calls.pacing import Pacer
 from dialer.calls.rooms import Rooms
 from dialer.calls.signals import Signals
 from dialer.ingest.livekit_webhook import WebhookReader
@@ -32,6 +33,7 @@ class Services:
     tokens: Tokens
     agents: Agents
     queue_limit: QueueLimit
+    pacer: Pacer
     webhooks: WebhookReader
     ping_redis: Callable[[], Awaitable[None]]
     now: Callable[[], datetime]

@@ -3,9 +3,9 @@
 - ``PUT /internal/workers/{worker_id}``: WorkerPresence, bearer token of that worker; 200 Welcome.
 - ``POST /internal/attempts/{attempt_id}/permit``: empty body, bearer token of that attempt;
   200 Permit, or 409 with the problem code ``permit_refused``.
-- ``POST /internal/attempts/{attempt_id}/permit/return``: empty body, bearer token of that attempt;
-  200 Returned, or 409 with the problem code ``permit_refused``. Only for whoever knows that nothing
-  was sent with the permit.
+- ``POST /internal/attempts/{attempt_id}/permit/return``: Return, bearer token of that attempt;
+  200 Returned, or 409 with the problem code ``permit_refused``. Only for whoever knows that nobody
+  was rung with the permit, and nobody will be.
 - ``POST /internal/attempts/{attempt_id}/events``: EventBatch, bearer token of that attempt;
   200 Acknowledged.
 - ``GET /internal/attempts/{attempt_id}``: bearer token of that attempt; 200 Standing.
@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -75,6 +76,21 @@ class Permit(Message):
     """The one door to an INVITE is open, once."""
 
     granted: bool = True
+
+
+class ReturnReason(StrEnum):
+    """Why nobody was rung with a permit."""
+
+    #: No bridge took the request: nothing left.
+    NO_BRIDGE = "no_bridge"
+    #: The carrier refused the INVITE because calls come too fast for it, or are too many.
+    TOO_FAST = "too_fast"
+
+
+class Return(Message):
+    """A permit comes back."""
+
+    why: ReturnReason
 
 
 class Returned(Message):

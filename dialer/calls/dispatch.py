@@ -16,7 +16,7 @@ from dialer.calls import claims
 from dialer.calls.briefing import room_name
 from dialer.calls.joining import Collaborators, Joining
 from dialer.calls.looping import keep_going
-from dialer.calls.pacing import Pace, Pacer
+from dialer.calls.pacing import OUTBOUND, Pace, Pacer
 from dialer.calls.waiting import tell_all
 from dialer.failpoints import Failpoint, passing
 from dialer.workers.capacity import measure
@@ -107,7 +107,7 @@ class Dispatcher:
         return None
 
     async def _paced(self) -> Obstacle | None:
-        delay = await self._pacer.take("outbound", Pace.of(self._with.rules.cps))
+        delay = await self._pacer.take(OUTBOUND, Pace.of(self._with.rules.cps))
         return Obstacle(WaitingFor.PACING, delay) if delay > 0 else None
 
     async def _tell(self, waiting_for: WaitingFor) -> None:

@@ -9,6 +9,38 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+#: The name of the only trunk that there is so far.
+OUTBOUND = "outbound"
+
+#: Units: seconds. How long a trunk that was slowed down stays so before its pace is doubled again.
+RECOVERY = 10.0
+#: Units: seconds. What comes so soon after a slow-down was sent before it, and tells nothing new.
+SAME_SIGN = 1.0
+_LEAST_SHARE = 1 / 16
+
+
+@dataclass(frozen=True, slots=True)
+class Slowness:
+    """The share of its pace that a trunk was left with, and when.
+
+    Units: seconds of whichever clock asks.
+    """
+
+    share: float = 1.0
+    since: float = -math.inf
+
+    def share_at(self, now: float) -> float:
+        """Give the share of the pace that holds now."""
+        if self.share >= 1 or now - self.since >= 8 * RECOVERY:
+            return 1.0
+        return min(1.0, self.share * 2.0 ** int(max(0.0, now - self.since) / RECOVERY))
+
+    def slower(self, now: float) -> Slowness:
+        """Halve what holds now, or stay where the sign is about what was sent before."""
+        if now - self.since < SAME_SIGN:
+            return self
+        return Slowness(max(_LEAST_SHARE, self.share_at(now) / 2), now)
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -24,12 +56,23 @@ class Pace:
             return cls(math.floor(cps), 1.0)
         return cls(1, 1.0 / cps)
 
+    def of_share(self, share: float) -> Pace:
+        """Give a part of this pace."""
+        return self if share >= 1 else Pace.of(self.calls / self.seconds * share)
+
 
 class Pacer(Protocol):
     """Gives a token for each call that may leave."""
 
     async def take(self, trunk: str, pace: Pace) -> float:
         """Take a token: 0 when there was one, else the seconds until one may be free."""
+        ...
+
+    async def slow_down(self, trunk: str) -> None:
+        """Halve the trunk's pace, because its carrier says that calls come too fast.
+
+        Shape: it comes back by itself, doubled every ``RECOVERY`` seconds.
+        """
         ...
 
 
@@ -39,14 +82,27 @@ class RollingPacer:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._given: dict[str, deque[float]] = {}
+        self._slow: dict[str, Slowness] = {}
 
     async def take(self, trunk: str, pace: Pace) -> float:
         """Take a token, or say how long to wait."""
         now = self._clock()
+        slow = pace.of_share(self._slow.get(trunk, Slowness()).share_at(now))
         given = self._given.setdefault(trunk, deque())
-        while given and given[0] <= now - pace.seconds:
+        while given and given[0] <= now - max(pace.seconds, slow.seconds):
             given.popleft()
-        if len(given) >= pace.calls:
-            return given[len(given) - pace.calls] + pace.seconds - now
-        given.append(now)
+        # Both windows: when the pace comes back, what left slowly still counts.
+        wait = max(_wait(given, one, now) for one in (pace, slow))
+        if wait <= 0:
+            given.append(now)
+        return wait
+
+    async def slow_down(self, trunk: str) -> None:
+        """Halve the trunk's pace for a while."""
+        self._slow[trunk] = self._slow.get(trunk, Slowness()).slower(self._clock())
+
+
+def _wait(given: deque[float], pace: Pace, now: float) -> float:
+    if len(given) < pace.calls:
         return 0.0
+    return max(0.0, given[len(given) - pace.calls] + pace.seconds - now)

@@ -1,9 +1,11 @@
-"""A permit that comes back: its holder knows that nothing was sent with it.
+"""A permit that comes back: its holder knows that nobody was rung with it.
 
-LiveKit says so while it still looks for a bridge: none offered to take the call. Then nobody was
-rung and nobody will be, so that the attempt may wait again as if it had never been sent. The
+LiveKit says so while it still looks for a bridge: none offered to take the call. A carrier says so
+with the final response to an INVITE that came too fast. Then nobody was rung and nobody will be, so
+that the attempt may wait again as if it had never been sent. The
 attempt's fence moves with it: whoever held the permit has none any more, and the next holder's is a
-new one. Whoever cannot be sure returns nothing; see ``agent.verdicts.no_bridge_took_it``.
+new one. Whoever cannot be sure returns nothing; see ``agent.verdicts.no_bridge_took_it`` and
+``carrier_wants_fewer``.
 """
 
 from __future__ import annotations
@@ -24,22 +26,33 @@ from dialer.tenants.tokens import AttemptGrant
 from telephony.call import AttemptState, CallStatus, EndedReason, WaitingFor
 from telephony.events import EventType
 from telephony.termination import ENDED_BY
+from telephony.worker_contract import ReturnReason
 
-#: A call that met no bridge for so long since it first met none is not tried again.
+#: A call whose permits come back for so long, since the first of them did, is not tried again.
 _PATIENCE = timedelta(seconds=60)
 #: How long a call rests before it is tried again, doubled with each return up to the longest.
-_SHORTEST_REST = timedelta(seconds=2)
+_SHORTEST_REST = {
+    ReturnReason.NO_BRIDGE: timedelta(seconds=2),
+    ReturnReason.TOO_FAST: timedelta(seconds=1),
+}
+_WAITS_FOR = {
+    ReturnReason.NO_BRIDGE: WaitingFor.BRIDGE,
+    ReturnReason.TOO_FAST: WaitingFor.PACING,
+}
 _LONGEST_REST = timedelta(seconds=10)
 #: What the witness's number of a return begins with.
 _RETURNED = "returned:"
 
 
-async def take_back(tx: AsyncConnection, grant: AttemptGrant, *, now: datetime) -> str:
-    """Let the attempt wait for a bridge again; gives the call's id.
+async def take_back(
+    tx: AsyncConnection, grant: AttemptGrant, why: ReturnReason, *, now: datetime
+) -> str:
+    """Let the attempt wait again; gives the call's id.
 
     Shape: a call whose hang-up was asked for ends canceled instead, one that found no bridge for
     too long ends as bridge_lost. A second return of the same permit changes nothing. Errors:
-    Conflict ``permit_refused`` when the attempt is not, or no more, where a permit left it.
+    Conflict ``permit_refused`` when the attempt is not, or no more, where a permit left it, or when
+    the carrier refused for so long that its words are the end.
     """
     call_id = await call_of(tx, grant)
     call = await lock_call(tx, grant.tenant_id, call_id)
@@ -55,9 +68,11 @@ async def take_back(tx: AsyncConnection, grant: AttemptGrant, *, now: datetime) 
     if call.hangup_requested_at is not None:
         await _end(tx, mine, EndedReason.API_HANGUP, "it was hung up before it was dialled", now)
     elif first is not None and now - first >= _PATIENCE:
+        if why is ReturnReason.TOO_FAST:
+            raise refused()
         await _end(tx, mine, EndedReason.BRIDGE_LOST, "no bridge is there", now)
     else:
-        await _rest(tx, mine, times, now)
+        await _rest(tx, mine, why, times, now)
     return call_id
 
 
@@ -66,11 +81,13 @@ async def times_returned(connection: AsyncConnection, of: Claim) -> int:
     return (await _returns(connection, of))[0]
 
 
-async def _rest(tx: AsyncConnection, mine: Claim, times: int, now: datetime) -> None:
+async def _rest(
+    tx: AsyncConnection, mine: Claim, why: ReturnReason, times: int, now: datetime
+) -> None:
     back = claims.fact(mine, EventType.CALL_REQUEUED, f"{_RETURNED}{mine.fence}", now)
     await record(tx, back, now=now)
-    await claims.say_waiting(tx, mine, WaitingFor.BRIDGE, now)
-    rest = min(_SHORTEST_REST * 2 ** min(times, 8), _LONGEST_REST) * random.uniform(0.5, 1.0)
+    await claims.say_waiting(tx, mine, _WAITS_FOR[why], now)
+    rest = min(_SHORTEST_REST[why] * 2 ** min(times, 8), _LONGEST_REST) * random.uniform(0.5, 1.0)
     await tx.execute(update(attempts).where(*_row_of(mine)).values(lease_expires_at=now + rest))
 
 

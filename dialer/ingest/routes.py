@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from dialer import metrics
+from dialer.calls.pacing import OUTBOUND
 from dialer.calls.permit import permit
 from dialer.calls.returning import take_back
 from dialer.failpoints import Failpoint, passing
@@ -21,7 +22,7 @@ from dialer.tenants.authenticate import bearer
 from dialer.tenants.tokens import AttemptGrant
 from dialer.wiring import Services, services
 from telephony.errors import Unauthorized
-from telephony.worker_contract import Acknowledged, Permit, Returned, Standing
+from telephony.worker_contract import Acknowledged, Permit, Return, Returned, ReturnReason, Standing
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -65,10 +66,13 @@ async def ask_permit(granted: Grant, wired: Wired) -> Permit:
 
 
 @router.post("/internal/attempts/{attempt_id}/permit/return", include_in_schema=False)
-async def return_permit(granted: Grant, wired: Wired) -> Returned:
-    """Take back a permit with which nothing was sent."""
+async def return_permit(granted: Grant, told: Return, wired: Wired) -> Returned:
+    """Take back a permit with which nobody was rung."""
+    if told.why is ReturnReason.TOO_FAST:
+        metrics.TRUNK_SLOWDOWNS.inc()
+        await wired.pacer.slow_down(OUTBOUND)
     async with wired.database.transaction() as tx:
-        call_id = await take_back(tx, granted, now=wired.now())
+        call_id = await take_back(tx, granted, told.why, now=wired.now())
     passing(Failpoint.RETURN_AFTER_COMMIT)
     # The room is left to the next claim and the sweep: deleted now, its agent would take that for
     # a hang-up before it has this answer.

@@ -171,6 +171,20 @@ var behaviours = []*Behaviour{
 		c.trying()
 		c.answer()
 	}, "short_lines"),
+	{
+		Number: number("0152"), Name: "paced", Person: func(c *call) { c.pause(time.Second) },
+		Description: "answers two calls a second and hangs up after 1 s; 503 CPS limit exceeded to the others",
+		Signal: func(c *call) {
+			if c.x.paced.admits(time.Now()) {
+				pickUp(c)
+				return
+			}
+			c.trying()
+			if c.pause(networkDelay) {
+				c.reject(503, "CPS limit exceeded", sip.NewHeader("Retry-After", "1"))
+			}
+		},
+	},
 	talking("0199", "slow_talk", "talks like 0100, but rings longer and takes its time", func(c *call) {
 		c.trying()
 		if c.ring(4 * c.x.ring) {

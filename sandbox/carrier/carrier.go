@@ -29,6 +29,7 @@ type carrier struct {
 	voices  *voiceBox
 	ports   *portRange
 	metro   *metronome
+	paced   *pace
 	ua      *sipgo.UserAgent
 	server  *sipgo.Server
 	dialogs map[string]*sipgo.DialogUA // by transport
@@ -48,7 +49,7 @@ func newCarrier(o options, voices *voiceBox) (*carrier, error) {
 	}
 	x := &carrier{
 		options: o, ledger: newLedger(), gate: newGatekeeper(o.username, o.password), voices: voices,
-		metro: newMetronome(), ua: ua, server: server, live: map[string]*call{},
+		metro: newMetronome(), paced: &pace{perSecond: 2}, ua: ua, server: server, live: map[string]*call{},
 	}
 	server.OnInvite(x.onInvite)
 	server.OnAck(x.onAck)

@@ -185,12 +185,29 @@ class TestPacing:
         await asyncio.sleep(max(taken))
         assert await pair[0].pacer.take(trunk, pace) == 0
 
+    async def test_what_slows_one_process_down_slows_the_other(self, pair: list[Process]) -> None:
+        pace = Pace.of(8)
+        for trunk in (f"slow-{n}" for n in range(20)):
+            for process in pair:
+                await process.pacer.slow_down(trunk)
+            began = time.monotonic()
+            taken = [await pair[n % 2].pacer.take(trunk, pace) for n in range(8)]
+            if time.monotonic() - began < 0.9:
+                break  # else the machine was asleep while a second passed
+        else:
+            pytest.fail("eight questions never fitted into a second")
+        assert taken[:4] == [0] * 4
+        assert all(wait > 0 for wait in taken[4:])
+
     async def test_without_redis_a_process_keeps_the_pace_alone(self) -> None:
         lonely = Process("redis://127.0.0.1:1/0", "lonely")
         try:
             pace = Pace.of(1)
             assert await lonely.pacer.take("t", pace) == 0
             assert await lonely.pacer.take("t", pace) > 0
+            await lonely.pacer.slow_down("u")
+            taken = [await lonely.pacer.take("u", Pace.of(4)) for _ in range(4)]
+            assert taken.count(0) == 2
         finally:
             await lonely.close()
 

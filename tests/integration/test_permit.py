@@ -16,6 +16,7 @@ from dialer.tenants.tokens import AttemptGrant
 from telephony.call import CallType, WaitingFor
 from telephony.errors import Conflict
 from telephony.events import EventType
+from telephony.worker_contract import ReturnReason
 from tests.kit.switchboard import Switchboard, switchboard
 from tests.kit.until import until
 
@@ -339,4 +340,38 @@ async def test_a_verdict_about_a_permit_that_came_back_ends_nothing(
 
     monkeypatch.setattr(board.rooms, "served", meanwhile)
     await board.reap(seconds=3)
+    assert (await board.call(call_id)).status == "dialing"
+
+
+@pytest.mark.fault("F20")
+async def test_a_call_that_came_too_fast_waits_for_the_pace_and_is_dialled_again(
+    board: Switchboard,
+) -> None:
+    call_id = await _claimed(board)
+    granted = await board.grant(call_id)
+    await board.ask_permit(granted)
+    await board.return_permit(granted, ReturnReason.TOO_FAST)
+    call, attempt = await board.call(call_id), await board.attempt(call_id)
+    assert (call.status, call.waiting_for) == ("queued", "pacing")
+    assert (attempt.state, attempt.number) == ("waiting", 1), "the attempt is not used up"
+
+    again = await _tries_again(board, call_id)
+    await board.ask_permit(again)
+    assert (await board.call(call_id)).status == "dialing"
+
+
+@pytest.mark.fault("F20")
+async def test_a_carrier_that_wants_fewer_for_a_minute_has_the_last_word(
+    board: Switchboard,
+) -> None:
+    call_id = await _claimed(board)
+    granted, began = await board.grant(call_id), board.clock()
+    await board.ask_permit(granted)
+    while (board.clock() - began).total_seconds() < 60:
+        await board.return_permit(granted, ReturnReason.TOO_FAST)
+        granted = await _tries_again(board, call_id)
+        await board.ask_permit(granted)
+    with pytest.raises(Conflict):
+        await board.return_permit(granted, ReturnReason.TOO_FAST)
+    # Refused, so that its holder ends the call by what the carrier said.
     assert (await board.call(call_id)).status == "dialing"

@@ -20,6 +20,7 @@ from dialer.adapters.tables import attempts, tenants
 from dialer.admission import agents
 from dialer.admission.limits import QueueLimit
 from dialer.app import assemble
+from dialer.calls.pacing import RollingPacer
 from dialer.calls.record import Fact, Recorded, record
 from dialer.ingest.livekit_webhook import Webhook
 from dialer.settings import Settings
@@ -158,6 +159,7 @@ async def api(database_url: str, **fields: Any) -> AsyncGenerator[Api]:
         tokens=Tokens(configured.token_secret.get_secret_value(), now=now),
         agents=agents.parse(AGENTS),
         queue_limit=QueueLimit(configured.max_queued_calls),
+        pacer=RollingPacer(),
         webhooks=NoWebhooks(),
         ping_redis=answer,
         now=now,

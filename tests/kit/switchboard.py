@@ -36,7 +36,7 @@ from telephony.call import (
 from telephony.dial_request import DialRequest
 from telephony.errors import Unavailable
 from telephony.events import EventType, Source
-from telephony.worker_contract import CALLEE_IDENTITY, WorkerPresence
+from telephony.worker_contract import CALLEE_IDENTITY, ReturnReason, WorkerPresence
 from tests.kit.fakes import FakeRooms, InMemoryPresence, InMemorySignals, VirtualClock
 
 AGENTS = """
@@ -227,10 +227,12 @@ class Switchboard:
         async with self.database.transaction() as tx:
             return await permit(tx, granted, now=self.clock())
 
-    async def return_permit(self, granted: AttemptGrant) -> str:
+    async def return_permit(
+        self, granted: AttemptGrant, why: ReturnReason = ReturnReason.NO_BRIDGE
+    ) -> str:
         """Give back the permit."""
         async with self.database.transaction() as tx:
-            return await take_back(tx, granted, now=self.clock())
+            return await take_back(tx, granted, why, now=self.clock())
 
     async def report(self, granted: AttemptGrant, *told: tuple[str, dict[str, Any]]) -> Stored:
         """Report events as the worker with this token does."""

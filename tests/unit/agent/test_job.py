@@ -125,7 +125,7 @@ class World:
         self.asked += 1
         return self.answer
 
-    async def return_permit(self, _: object) -> bool:
+    async def return_permit(self, _: object, why: object) -> bool:
         self.returned += 1
         return True if self.taken_back is None else await self.taken_back
 

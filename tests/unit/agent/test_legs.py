@@ -17,6 +17,7 @@ from agent.legs import CALL_STATUS, NotPermitted, SipLeg, VoipLeg, hang_up, invi
 from telephony.call import CallType, EndedReason
 from telephony.dial_request import AgentConfig, DialRequest, Limits
 from telephony.events import Data, EventType
+from telephony.worker_contract import ReturnReason
 from tests.kit.until import until
 
 _D = rtc.DisconnectReason
@@ -85,6 +86,7 @@ class Case:
         self.room, self.bridge, self.end = Room(), Bridge(), End()
         self.events: list[EventType] = []
         self.given_back, self.taken_back = 0, True
+        self.why: ReturnReason | None = None
         self.leg = SipLeg(
             cast("rtc.Room", self.room),
             request(ring=ring),
@@ -94,8 +96,9 @@ class Case:
             give_back=self.give_back,
         )
 
-    async def give_back(self) -> bool:
+    async def give_back(self, why: ReturnReason) -> bool:
         self.given_back += 1
+        self.why = why
         return self.taken_back
 
     def report(
@@ -402,6 +405,57 @@ async def test_a_permit_that_no_bridge_takes_goes_back_to_the_dialer(
     assert (ending.reason, ending.superseded) == (EndedReason.BRIDGE_LOST, taken)
     assert case.given_back == 1
     assert len(case.bridge.asked) == 1
+
+
+def _refused(code: int, words: str) -> api.SipCallError:
+    metadata = {"sip_status_code": str(code), "sip_status": words}
+    return api.SipCallError("unavailable", "INVITE failed", status=503, metadata=metadata)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("taken", [True, False])
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(503, "CPS limit exceeded"), (503, "Too Many Calls Per Second"), (403, "Channel limit")],
+)
+async def test_a_carrier_that_wants_fewer_calls_gets_this_one_again_later(
+    taken: bool, code: int, words: str
+) -> None:
+    case = Case()
+    case.taken_back = taken
+    await case.dial()
+    case.bridge.answer.set_exception(_refused(code, words))
+    ending = await asyncio.wait_for(case.end.wait(), 5)
+    await case.leg.aclose()
+    assert (case.given_back, case.why) == (1, ReturnReason.TOO_FAST)
+    assert ending.superseded is taken
+    if not taken:
+        assert (ending.sip_status_code, ending.sip_status) == (code, words)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(503, "Service Unavailable"), (403, "Forbidden"), (486, "Too many calls per second")],
+)
+async def test_a_refusal_that_is_not_about_the_pace_is_the_end(code: int, words: str) -> None:
+    case = Case()
+    await case.dial()
+    case.bridge.answer.set_exception(_refused(code, words))
+    ending = await asyncio.wait_for(case.end.wait(), 5)
+    await case.leg.aclose()
+    assert (case.given_back, ending.sip_status_code) == (0, code)
+
+
+@pytest.mark.asyncio
+async def test_a_phone_that_rang_is_not_called_again_for_the_pace() -> None:
+    case = Case()
+    await case.dial()
+    case.status("ringing")
+    case.bridge.answer.set_exception(_refused(503, "CPS limit exceeded"))
+    ending = await asyncio.wait_for(case.end.wait(), 5)
+    await case.leg.aclose()
+    assert (case.given_back, ending.sip_status_code) == (0, 503)
 
 
 @pytest.mark.asyncio

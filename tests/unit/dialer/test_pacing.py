@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialer.calls.pacing import Pace, RollingPacer
+from dialer.calls.pacing import RECOVERY, Pace, RollingPacer, Slowness
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,50 @@ async def test_trunks_do_not_slow_each_other() -> None:
     pacer, pace = RollingPacer(clock=lambda: 0.0), Pace.of(1)
     assert await pacer.take("a", pace) == 0
     assert await pacer.take("b", pace) == 0
+
+
+async def test_a_trunk_that_is_slowed_down_gets_half_and_recovers() -> None:
+    time = 0.0
+    pacer, pace = RollingPacer(clock=lambda: time), Pace.of(4)
+
+    async def in_a_second() -> int:
+        return [await pacer.take("t", pace) for _ in range(8)].count(0.0)
+
+    await pacer.slow_down("t")
+    assert await in_a_second() == 2
+    time = 1.5
+    await pacer.slow_down("t")
+    assert await in_a_second() == 1
+    time = 1.5 + RECOVERY
+    assert await in_a_second() == 2
+    time = 1.5 + 2 * RECOVERY
+    assert await in_a_second() == 4
+    assert await pacer.take("other", pace) == 0
+
+
+async def test_signs_about_calls_that_had_left_already_slow_nothing_more() -> None:
+    time = 0.0
+    pacer, pace = RollingPacer(clock=lambda: time), Pace.of(8)
+    for _ in range(5):
+        await pacer.slow_down("t")
+    assert [await pacer.take("t", pace) for _ in range(8)].count(0.0) == 4
+
+
+async def test_what_left_slowly_still_counts_when_the_pace_comes_back() -> None:
+    time = 0.0
+    pacer, pace = RollingPacer(clock=lambda: time), Pace.of(1)
+    await pacer.slow_down("t")
+    time = RECOVERY - 0.1
+    assert await pacer.take("t", pace) == 0
+    time = RECOVERY + 0.1
+    assert await pacer.take("t", pace) > 0
+
+
+@given(st.lists(st.floats(0, 30), max_size=40))
+def test_a_share_is_never_nothing_and_never_more_than_all(steps: list[float]) -> None:
+    slow, now = Slowness(), 0.0
+    for step in steps:
+        now += step
+        slow = slow.slower(now)
+        assert 0 < slow.share_at(now) < 1
+    assert slow.share_at(now + 8 * RECOVERY) == 1
