@@ -6,6 +6,8 @@
 - ``POST /internal/attempts/{attempt_id}/events``: EventBatch, bearer token of that attempt;
   200 Acknowledged.
 - ``GET /internal/attempts/{attempt_id}``: bearer token of that attempt; 200 Standing.
+- ``POST /internal/attempts/{attempt_id}/takeover``: TakeOver, bearer token of that attempt;
+  200 Standing.
 """
 
 from __future__ import annotations
@@ -72,6 +74,12 @@ class Permit(Message):
     """The one door to an INVITE is open, once."""
 
     granted: bool = True
+
+
+class TakeOver(Message):
+    """A worker wants to be the one that takes a conversation over; one of those asked may."""
+
+    worker_id: str = Field(min_length=1, max_length=128)
 
 
 class Standing(Message):

@@ -90,6 +90,8 @@ class Rescuer:
         self._looking_since: datetime | None = None
         self._looked: datetime | None = None
         self._left: set[tuple[str, int]] = set()
+        #: By attempt: with which fence a rescue was asked for, and how.
+        self._asked: dict[str, tuple[int, Dispatch]] = {}
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -116,6 +118,8 @@ class Rescuer:
             if seen.hangup_requested_at is None and seen.room:
                 await self._look_at(seen, workers, (seen.attempt_id, seen.fence) in left)
         self._suspicions.finish()
+        still = {seen.attempt_id for seen in answered}
+        self._asked = {one: asked for one, asked in self._asked.items() if one in still}
         return self._haste.look_every.total_seconds()
 
     def _forget(self) -> None:
@@ -125,6 +129,7 @@ class Rescuer:
 
     async def _look_at(self, seen: Row[Any], workers: dict[str, LiveWorker], left: bool) -> None:
         if seen.agent_ready_at is None and await self._under_way(seen):
+            await self._ask_once_more(seen, workers)
             return
         why = LEFT if left else self._why(seen, workers.get(seen.worker_id))
         if why is None:
@@ -216,7 +221,23 @@ class Rescuer:
         for member in await self._rooms.participants(mine.room):
             if member.kind is ParticipantKind.AGENT:
                 await self._rooms.remove_participant(mine.room, member.identity)
-        await self._rooms.redispatch(mine.room, Dispatch(self._agent_name, request.to_metadata()))
+        dispatch = Dispatch(self._agent_name, request.to_metadata())
+        self._asked[mine.attempt_id] = (mine.fence, dispatch)
+        await self._rooms.redispatch(mine.room, dispatch)
+
+    async def _ask_once_more(self, seen: Row[Any], workers: dict[str, LiveWorker]) -> None:
+        """Ask again where nobody took a rescue yet; one of those who are asked gets it.
+
+        LiveKit gives a dispatch to a worker that stopped responding as well, and waits for it.
+        """
+        fence, dispatch = self._asked.get(seen.attempt_id, (None, None))
+        if dispatch is None or fence != seen.fence or seen.worker_id is not None:
+            return
+        if any(_has_seat(worker) for worker in self._able(workers)):
+            try:
+                await self._rooms.ask_once_more(seen.room, dispatch)
+            except Unavailable:
+                log.warning("rescue not dispatched", attempt_id=seen.attempt_id)
 
     async def _under_way(self, seen: Row[Any]) -> bool:
         """Tell a rescue that goes on from a call whose agent is to be judged; end a late one."""

@@ -12,7 +12,7 @@ import pytest
 from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.heard import longest_quiet
-from tests.kit.processes import kill
+from tests.kit.processes import frozen, kill, processes, ready
 from tests.kit.rooms_left import rooms_left
 from tests.kit.until import until_sync
 
@@ -83,3 +83,54 @@ def test_the_longest_duration_still_counts_from_the_answer(
     assert (ended["outcome"], ended["ended_reason"]) == ("completed", "max_duration")
     assert ended["duration_seconds"] <= 60
     assert the_end(ledger, number, since).received("BYE")
+
+
+@pytest.mark.fault("F11", "F15")
+def test_a_worker_that_was_frozen_comes_back_and_stays_out_of_its_old_call(
+    running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    number, since = "+14155550133", datetime.now(UTC)
+    call = gateway.place(number)
+    gateway.until_status(call["id"], "in_progress")
+    until_sync(spoken(gateway, call["id"], "callee", 1), 60, what="the callee has spoken")
+    lost = holder(gateway, call["id"])
+
+    # LiveKit keeps such a worker on its list, and offers it rescues that it never answers.
+    with frozen([processes(running)[lost]]):
+        until_sync(
+            lambda: "call.agent_rescued" in types(gateway, call["id"]), 30, what="it was rescued"
+        )
+        said = len(agent_turns(gateway, call["id"]))
+        until_sync(
+            lambda: len(agent_turns(gateway, call["id"])) >= said + 2, 60, what="the talk goes on"
+        )
+    said = len(agent_turns(gateway, call["id"]))
+    until_sync(
+        lambda: len(agent_turns(gateway, call["id"])) >= said + 3, 90, what="the talk still goes on"
+    )
+
+    told = gateway.events(call["id"])
+    assert gateway.call(call["id"])["status"] == "in_progress", told
+    assert types(gateway, call["id"]).count("call.agent_lost") == 1, told
+    # The old agent is not in the room: whoever is there speaks to the callee.
+    members = [e["data"] for e in told if e["data"].get("kind") == "agent"]
+    came = [e["identity"] for e in members if "disconnect_reason" not in e]
+    went = [e["identity"] for e in members if "disconnect_reason" in e]
+    assert len(set(came) - set(went)) == 1, told
+    assert gateway.hang_up(call["id"]).status_code == 202
+    ended = gateway.until_ended(call["id"])
+    assert (ended["outcome"], ended["ended_reason"]) == ("completed", "api_hangup")
+    quiet = longest_quiet(Path(the_end(ledger, number, since).raw["heard_wav"]))
+    print(f"longest silence at the phone: {quiet.seconds:.1f} s from {quiet.begins:.1f} s on")
+    assert quiet.seconds <= LONGEST_SILENCE, told
+    until_sync(lambda: ready(running), 60, what="both workers are there again")
+
+
+def types(gateway: Gateway, call_id: str) -> list[str]:
+    """List the types of a call's events."""
+    return [event["type"] for event in gateway.events(call_id)]
+
+
+def agent_turns(gateway: Gateway, call_id: str) -> list[dict[str, Any]]:
+    """List what the agents of a call said."""
+    return [turn for turn in gateway.turns(call_id) if turn["speaker"] == "agent"]
