@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.faults.test_worker_killed_mid_call import LONGEST_SILENCE, holder, the_end
-from tests.kit.carrier_ledger import CarrierLedger
+from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.heard import longest_quiet
 from tests.kit.processes import processes, ready
@@ -85,3 +85,59 @@ def test_a_call_that_breaks_is_taken_over_and_its_process_replaced(
         60,
         what="the process was replaced",
     )
+
+
+@pytest.mark.fault("F12")
+def test_the_neighbours_of_a_call_that_holds_the_interpreter_are_taken_over_as_well(
+    running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    names = {"worker", "worker-2"}
+    until_sync(lambda: names <= processes(running).keys() and ready(running), 90)
+    number, since = "+14155550133", datetime.now(UTC)
+    neighbours: dict[str, str] = {}
+    while set(neighbours.values()) != names:
+        assert len(neighbours) < 5, neighbours
+        call = gateway.place(number)
+        gateway.until_status(call["id"], "in_progress")
+        neighbours[call["id"]] = holder(gateway, call["id"])
+
+    broken = gateway.place("+14155550101", metadata={"failpoint": "spin"})
+    gateway.until_status(broken["id"], "in_progress")
+    where = holder(gateway, broken["id"])
+    beside = [call_id for call_id, worker in neighbours.items() if worker == where]
+    for call_id in (*beside, broken["id"]):
+        until_sync(
+            lambda call_id=call_id: holder(gateway, call_id) != where, 30, what="it was taken over"
+        )
+    until_sync(lambda: heard_again(gateway, beside), 60, what="the talk goes on in all of them")
+    for call_id in (*neighbours, broken["id"]):
+        assert gateway.hang_up(call_id).status_code == 202
+        assert gateway.until_ended(call_id)["ended_reason"] == "api_hangup"
+    for call_id in set(neighbours) - set(beside):
+        types = [event["type"] for event in gateway.events(call_id)]
+        assert "call.agent_lost" not in types, "a call of the other process was touched"
+    for seen in until_all_ended(ledger, number, since):
+        quiet = longest_quiet(Path(seen.raw["heard_wav"]))
+        print(f"longest silence of a neighbour: {quiet.seconds:.1f} s")
+        assert quiet.seconds <= LONGEST_SILENCE
+
+
+def heard_again(gateway: Gateway, call_ids: list[str]) -> bool:
+    """Say whether the callee of every call spoke after its rescue."""
+    for call_id in call_ids:
+        told = gateway.events(call_id)
+        since = max(e["sequence"] for e in told if e["type"] == "call.agent_rescued")
+        turns = [e for e in told if e["type"] == "call.turn" and e["sequence"] > since]
+        if not any(turn["data"]["speaker"] == "callee" for turn in turns):
+            return False
+    return True
+
+
+def until_all_ended(ledger: CarrierLedger, number: str, since: datetime) -> list[CarrierCall]:
+    """Give the carrier's records of the calls to a number, once all of them are over there."""
+    until_sync(
+        lambda: all(call.at("ended_at") for call in ledger.calls(number, since=since)),
+        30,
+        what="the carrier's side of all has ended",
+    )
+    return ledger.calls(number, since=since)

@@ -96,6 +96,7 @@ def test_a_worker_that_was_frozen_comes_back_and_stays_out_of_its_old_call(
     lost = holder(gateway, call["id"])
 
     # LiveKit keeps such a worker on its list, and offers it rescues that it never answers.
+    since_frozen = datetime.now(UTC)
     with frozen([processes(running)[lost]]):
         until_sync(
             lambda: "call.agent_rescued" in types(gateway, call["id"]), 30, what="it was rescued"
@@ -120,7 +121,12 @@ def test_a_worker_that_was_frozen_comes_back_and_stays_out_of_its_old_call(
     assert gateway.hang_up(call["id"]).status_code == 202
     ended = gateway.until_ended(call["id"])
     assert (ended["outcome"], ended["ended_reason"]) == ("completed", "api_hangup")
-    quiet = longest_quiet(Path(the_end(ledger, number, since).raw["heard_wav"]))
+    seen = the_end(ledger, number, since)
+    answered = seen.at("answered_at")
+    assert answered is not None
+    quiet = longest_quiet(
+        Path(seen.raw["heard_wav"]), after=(since_frozen - answered).total_seconds()
+    )
     print(f"longest silence at the phone: {quiet.seconds:.1f} s from {quiet.begins:.1f} s on")
     assert quiet.seconds <= LONGEST_SILENCE, told
     until_sync(lambda: ready(running), 60, what="both workers are there again")

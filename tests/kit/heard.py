@@ -44,6 +44,10 @@ def quiet_stretches(path: Path) -> list[Quiet]:
 
 
 def longest_quiet(path: Path, *, after: float = 0.0) -> Quiet:
-    """Give the longest stretch of quiet that ends later than ``after``."""
-    found = [quiet for quiet in quiet_stretches(path) if quiet.ends > after]
+    """Give the longest stretch of quiet behind ``after``; what of it came before is left out."""
+    found = [
+        Quiet(max(quiet.begins, after), quiet.ends)
+        for quiet in quiet_stretches(path)
+        if quiet.ends > after
+    ]
     return max(found, key=lambda quiet: quiet.seconds)

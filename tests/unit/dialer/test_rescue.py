@@ -93,6 +93,38 @@ async def test_a_worker_that_came_back_without_its_call_takes_it_over(board: Swi
     assert await board.ended(call_id) is None
 
 
+async def test_a_worker_that_was_silent_and_is_back_without_its_call_gets_it_at_once(
+    board: Switchboard,
+) -> None:
+    call_id, granted = await board.talking()
+    await watch(board, 2, only(board, "w1", holds=[granted.attempt_id]))
+    await watch(board, 6)
+    # It is there again, and LiveKit does not know it yet.
+    await watch(board, 2, only(board, "w1", holds=[], registered=False))
+    assert await lost(board, call_id) == 0
+    await board.worker("w1", holds=[])
+    await board.rescuer.step()
+    assert await lost(board, call_id) == 1
+
+
+async def test_a_worker_that_never_gets_ready_is_not_waited_for(board: Switchboard) -> None:
+    call_id, granted = await board.talking()
+    await watch(board, 2, only(board, "w1", holds=[granted.attempt_id]))
+    await watch(board, 12, only(board, "w1", holds=[], registered=False))
+    assert await lost(board, call_id) == 0
+    assert await board.ended(call_id) == ("failed", "lost", "platform")
+
+
+async def test_a_worker_that_was_silent_and_still_has_its_call_keeps_it(
+    board: Switchboard,
+) -> None:
+    call_id, granted = await board.talking()
+    await watch(board, 2, only(board, "w1", holds=[granted.attempt_id]))
+    await watch(board, 6)
+    await watch(board, 6, only(board, "w1", holds=[granted.attempt_id]))
+    assert await lost(board, call_id) == 0
+
+
 async def test_a_call_that_its_worker_gives_up_is_taken_over_at_once(board: Switchboard) -> None:
     call_id, granted = await board.talking()
     await board.worker("w1", stuck=[granted.attempt_id], draining=True, holds=[])
