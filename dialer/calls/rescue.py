@@ -46,9 +46,9 @@ class Haste:
     """How long each step of a rescue may take; together they stay below ten seconds.
 
     Shape: ``not_held`` is how long a worker must do without a call that is its own, ``seat`` how
-    long a free seat is waited for, ``starts`` a worker that is starting, ``joins`` how long an agent
-    may take to join, ``speaks`` from then until it speaks. ``forget_after`` is a gap between two
-    looks that makes us deaf.
+    long a free seat is waited for, ``starts`` a worker that is starting, ``joins`` how long an
+    agent may take to join, ``speaks`` from then until it speaks. ``forget_after`` is a gap between
+    two looks that makes us deaf.
     """
 
     look_every: timedelta = timedelta(seconds=0.5)
