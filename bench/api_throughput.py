@@ -60,8 +60,10 @@ async def _on(stage: Stage, database: str, url: str, seconds: float) -> list[dic
         _serving(stage, _migrated(stage), ("bench.empty_api",), "empty") as empty,
     ):
         for number in range(_ROUNDS + 1):
-            for kind, base in (("durable", durable), ("emptied", empty)):
-                told = await _load(f"{base}/calls", key, 1.0 if number == 0 else seconds)
+            routes = {"durable": f"{durable}/calls", "emptied": f"{empty}/calls"}
+            routes["bare"] = f"{empty}/bare"
+            for kind, route in routes.items():
+                told = await _load(route, key, 1.0 if number == 0 else seconds)
                 if number == 0:  # warming up
                     continue
                 found.append({"database": database, "kind": kind, **told})

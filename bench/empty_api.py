@@ -1,7 +1,7 @@
 """The same application with nothing in ``POST /calls``: ``python -m bench.empty_api``.
 
-Everything around the route stays: middleware, routing, loops. The route itself answers with a
-fixed body and looks at nothing, not even at the key.
+Everything around the route stays: middleware, routing, loops. ``/calls`` still takes its body as
+declared and answers with as much; ``/bare`` looks at nothing.
 """
 
 from __future__ import annotations
@@ -14,21 +14,28 @@ from starlette.responses import JSONResponse
 
 from dialer import logs
 from dialer.app import create_app
+from dialer.calls.schemas import PlaceCall
 from dialer.settings import Settings, load
 
-_BODY: dict[str, Any] = {"id": "call_empty", "status": "queued"}
+_BODY: dict[str, Any] = {"id": "call_empty", "status": "queued", "filling": "." * 900}
 
 
-async def place_call() -> JSONResponse:
-    """Answer, and do nothing."""
+async def place_call(command: PlaceCall) -> JSONResponse:
+    """Take a command, and do nothing."""
+    return JSONResponse(_BODY, status_code=202)
+
+
+async def bare() -> JSONResponse:
+    """Do nothing."""
     return JSONResponse(_BODY, status_code=202)
 
 
 def emptied(app: FastAPI) -> FastAPI:
-    """Put the empty route in the place of the real one."""
-    emptied_route = FastAPI()
-    emptied_route.post("/calls", status_code=202)(place_call)
-    app.router.routes.insert(0, emptied_route.routes[-1])
+    """Put the empty routes before the real ones."""
+    spare = FastAPI()
+    spare.post("/calls", status_code=202)(place_call)
+    spare.post("/bare", status_code=202)(bare)
+    app.router.routes[:0] = spare.routes[-2:]
     return app
 
 

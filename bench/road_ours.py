@@ -72,9 +72,13 @@ class OurRoad:
         return Placed(body["id"], asked, time.time()), body
 
     async def over(self, placed: Placed) -> None:
-        """Wait for the call's record to be closed."""
-        with contextlib.suppress(TimeoutError):
-            await wait_for(lambda: self._ended(placed.id), 15, "the call's end")
+        """Wait for the call's record to be closed; what still waits or lives is hung up."""
+        try:
+            await wait_for(lambda: self._ended(placed.id), 5, "the call's end")
+        except TimeoutError:
+            await self._http.post(f"/calls/{placed.id}/hangup")
+            with contextlib.suppress(TimeoutError):
+                await wait_for(lambda: self._ended(placed.id), 10, "the call's end")
 
     async def hang_up(self, placed: Placed) -> None:
         """End the call from our side."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -125,6 +126,9 @@ class Stage:
 async def stage(folder: Path) -> AsyncGenerator[Stage]:
     """Run the servers, without any worker, until the block ends."""
     state = folder / "sandbox"
+    # Calls that an earlier run left waiting would be dialled now.
+    for left in (state, folder / "spool", folder / "recordings"):
+        shutil.rmtree(left, ignore_errors=True)
     state.mkdir(parents=True, exist_ok=True)
     running = sandbox(state, "--without", _WITHOUT)
     description = await asyncio.to_thread(running.__enter__)

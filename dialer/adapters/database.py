@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
+from dialer.adapters import postgres_patience
 from telephony.errors import Unavailable
 
 _DRIVERS = {
@@ -28,6 +29,8 @@ _DRIVERS = {
 
 #: Units: seconds. Who waits longer for a connection is told to come again.
 _POOL_TIMEOUT = 10.0
+#: How long a transaction or a reading may take; far more than any of ours needs.
+_PATIENCE = 10.0
 
 
 def async_url(url: str) -> URL:
@@ -47,8 +50,11 @@ def async_url(url: str) -> URL:
 class Database:
     """Transactions and reads; nothing else of the dialer knows which database it is."""
 
-    def __init__(self, url: str, *, pool_timeout: float = _POOL_TIMEOUT) -> None:
+    def __init__(
+        self, url: str, *, pool_timeout: float = _POOL_TIMEOUT, patience: float = _PATIENCE
+    ) -> None:
         self._pool_timeout = pool_timeout
+        self._patience = patience
         self.url = async_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._reader = self._reading_engine()
@@ -58,14 +64,16 @@ class Database:
     def _reading_engine(self) -> AsyncEngine:
         # Parameters are numbers and spoken words: no error text may print them.
         if not self.is_sqlite:
-            return create_async_engine(
+            engine = create_async_engine(
                 self.url,
                 pool_size=10,
                 max_overflow=10,
                 pool_timeout=self._pool_timeout,
-                pool_pre_ping=True,
+                connect_args={"connect_timeout": postgres_patience.CONNECT_TIMEOUT},
                 hide_parameters=True,
             )
+            postgres_patience.guard(engine, patience=self._patience)
+            return engine
         engine = create_async_engine(
             self.url,
             pool_size=5,

@@ -70,7 +70,10 @@ class Agents:
     def __init__(self, described: Mapping[str, Described]) -> None:
         self._described = dict(described)
         #: What every worker keeps ready for the moment in which it must step in for another.
-        self.standing_in = [wanted for one in described.values() for wanted in _standing_in(one)]
+        self.standing_in: list[PhraseWanted] = []
+        for wanted in (phrase for one in described.values() for phrase in _standing_in(one)):
+            if wanted not in self.standing_in:  # agents with the same voice share it
+                self.standing_in.append(wanted)
 
     @property
     def names(self) -> list[str]:

@@ -76,7 +76,7 @@ class Running:
             while True:
                 path = f"/internal/workers/{worker_id}"
                 answer = await self.http.put(path, json=WORKER, headers=headers)
-                assert answer.status_code == 204, answer.text
+                assert answer.status_code == 200, answer.text
                 await asyncio.sleep(1)
 
         task = asyncio.create_task(report())

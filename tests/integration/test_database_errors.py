@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -13,7 +14,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from dialer import migrations
 from dialer.adapters.database import Database
 from telephony.errors import Unavailable
+from tests.kit import postgres
 from tests.kit.api import Api, changed
+from tests.kit.processes import frozen
 
 pytestmark = pytest.mark.asyncio
 
@@ -117,3 +120,38 @@ def _migration_error(url: str, statement: Any, values: dict[str, str]) -> str:
     finally:
         engine.dispose()
     return str(failed.value)
+
+
+async def test_a_postgres_that_stands_still_is_an_outage_and_is_used_again_afterwards(
+    postgres_server: str,
+) -> None:
+    with postgres.fresh_database(postgres_server) as url:
+        database = Database(url, patience=0.5)
+        try:
+            async with database.reading() as connection:
+                server: int = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar()  # pyright: ignore
+            with frozen([server]), pytest.raises(Unavailable):
+                async with database.reading() as connection:
+                    await connection.execute(text("SELECT 1"))
+            with pytest.raises(Unavailable):
+                async with database.transaction() as tx:
+                    await tx.execute(text("SELECT pg_sleep(60)"))
+            async with database.transaction() as tx:
+                assert (await tx.execute(text("SELECT 2"))).scalar() == 2
+        finally:
+            await database.close()
+
+
+async def test_a_connection_that_the_server_closed_is_replaced_unseen(postgres_server: str) -> None:
+    with postgres.fresh_database(postgres_server) as url:
+        database = Database(url)
+        try:
+            async with database.reading() as connection:
+                pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar()
+            with psycopg.connect(url, autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+            async with database.reading() as connection:
+                again = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar()
+            assert again != pid
+        finally:
+            await database.close()

@@ -74,7 +74,7 @@ class FakeDialer:
         said = WorkerPresence.model_validate_json(await request.read())
         self.presence[request.match_info["id"]] = said
         self.presence_count += 1
-        return web.Response(status=204)
+        return web.json_response({"phrases": []})
 
     async def _on_permit(self, request: web.Request) -> web.Response:
         if self.failing is not None:
