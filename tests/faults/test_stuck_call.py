@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 
-from tests.faults.test_worker_killed_mid_call import LONGEST_SILENCE, holder, the_end
+from tests.faults.test_worker_killed_mid_call import LONGEST_SILENCE, holder, the_end, types
 from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.heard import longest_quiet
-from tests.kit.processes import processes, ready
+from tests.kit.processes import processes, until_workers
 from tests.kit.running import sandbox
 from tests.kit.until import until_sync
+
+LONG_TALK = "+14155550133"
+#: By chance alone, one of a thousand runs would not find both workers.
+_TRIES = 10
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +52,7 @@ def ledger(running: dict[str, Any]) -> Iterator[CarrierLedger]:
     [
         ("sleep", {"agent_stuck"}),
         # A process that is back soon is seen without its call before its silence is noticed.
-        ("spin", {"worker_silent", "call_not_held"}),
+        pytest.param("spin", {"worker_silent", "call_not_held"}, marks=pytest.mark.slow),
         ("leak", {"agent_stuck", "worker_silent", "call_not_held"}),
     ],
 )
@@ -59,8 +63,7 @@ def test_a_call_that_breaks_is_taken_over_and_its_process_replaced(
     gateway: Gateway,
     ledger: CarrierLedger,
 ) -> None:
-    names = {"worker", "worker-2"}
-    until_sync(lambda: names <= processes(running).keys() and ready(running), 90)
+    until_workers(running)
     number, since = "+14155550100", datetime.now(UTC)
 
     call = gateway.place(number, metadata={"failpoint": fault})
@@ -72,9 +75,9 @@ def test_a_call_that_breaks_is_taken_over_and_its_process_replaced(
     told = gateway.events(call["id"])
     lost = [event["data"] for event in told if event["type"] == "call.agent_lost"]
     assert len(lost) == 1 and lost[0]["why"] in reasons, told
-    types = [event["type"] for event in told]
-    assert types.index("call.agent_lost") < types.index("call.agent_rescued"), told
-    assert types.count("call.agent_rescued") == 1, told
+    order = [event["type"] for event in told]
+    assert order.index("call.agent_lost") < order.index("call.agent_rescued"), told
+    assert order.count("call.agent_rescued") == 1, told
     assert ended["ended_reason"] == "agent_hangup", told
     seen = the_end(ledger, number, since)
     quiet = longest_quiet(Path(seen.raw["heard_wav"]))
@@ -91,46 +94,52 @@ def test_a_call_that_breaks_is_taken_over_and_its_process_replaced(
 def test_the_neighbours_of_a_call_that_holds_the_interpreter_are_taken_over_as_well(
     running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
 ) -> None:
-    names = {"worker", "worker-2"}
-    until_sync(lambda: names <= processes(running).keys() and ready(running), 90)
-    number, since = "+14155550133", datetime.now(UTC)
-    neighbours: dict[str, str] = {}
-    while set(neighbours.values()) != names:
-        assert len(neighbours) < 5, neighbours
-        call = gateway.place(number)
-        gateway.until_status(call["id"], "in_progress")
-        neighbours[call["id"]] = holder(gateway, call["id"])
+    until_workers(running)
+    since = datetime.now(UTC)
+    neighbours = one_in_each(gateway, {"worker", "worker-2"})
 
-    broken = gateway.place("+14155550101", metadata={"failpoint": "spin"})
+    broken = gateway.place(LONG_TALK, metadata={"failpoint": "spin"})
     gateway.until_status(broken["id"], "in_progress")
     where = holder(gateway, broken["id"])
-    beside = [call_id for call_id, worker in neighbours.items() if worker == where]
-    for call_id in (*beside, broken["id"]):
+    beside = neighbours.pop(where)
+    for call_id in (beside, broken["id"]):
         until_sync(
-            lambda call_id=call_id: holder(gateway, call_id) != where, 30, what="it was taken over"
+            lambda call_id=call_id: "call.agent_rescued" in types(gateway, call_id),
+            30,
+            what="it was taken over",
         )
-    until_sync(lambda: heard_again(gateway, beside), 60, what="the talk goes on in all of them")
-    for call_id in (*neighbours, broken["id"]):
+    until_sync(lambda: heard_again(gateway, beside), 60, what="the neighbour's talk goes on")
+    for call_id in (*neighbours.values(), beside, broken["id"]):
         assert gateway.hang_up(call_id).status_code == 202
         assert gateway.until_ended(call_id)["ended_reason"] == "api_hangup"
-    for call_id in set(neighbours) - set(beside):
-        types = [event["type"] for event in gateway.events(call_id)]
-        assert "call.agent_lost" not in types, "a call of the other process was touched"
-    for seen in until_all_ended(ledger, number, since):
+    for call_id in neighbours.values():
+        assert "call.agent_lost" not in types(gateway, call_id), "of another process, and touched"
+    for seen in until_all_ended(ledger, LONG_TALK, since):
         quiet = longest_quiet(Path(seen.raw["heard_wav"]))
-        print(f"longest silence of a neighbour: {quiet.seconds:.1f} s")
+        print(f"longest silence at the phone: {quiet.seconds:.1f} s from {quiet.begins:.1f} s on")
         assert quiet.seconds <= LONGEST_SILENCE
 
 
-def heard_again(gateway: Gateway, call_ids: list[str]) -> bool:
-    """Say whether the callee of every call spoke after its rescue."""
-    for call_id in call_ids:
-        told = gateway.events(call_id)
-        since = max(e["sequence"] for e in told if e["type"] == "call.agent_rescued")
-        turns = [e for e in told if e["type"] == "call.turn" and e["sequence"] > since]
-        if not any(turn["data"]["speaker"] == "callee" for turn in turns):
-            return False
-    return True
+def one_in_each(gateway: Gateway, workers: set[str]) -> dict[str, str]:
+    """Bring one long call into each worker; LiveKit chooses by chance, so some are hung up."""
+    placed: dict[str, str] = {}
+    for _ in range(_TRIES):
+        call = gateway.place(LONG_TALK)
+        gateway.until_status(call["id"], "in_progress")
+        if placed.setdefault(holder(gateway, call["id"]), call["id"]) != call["id"]:
+            gateway.hang_up(call["id"])
+            gateway.until_ended(call["id"])
+        if placed.keys() == workers:
+            return placed
+    raise AssertionError(f"{_TRIES} calls, and all of them in {placed.keys()}")
+
+
+def heard_again(gateway: Gateway, call_id: str) -> bool:
+    """Say whether the callee spoke after the rescue."""
+    told = gateway.events(call_id)
+    since = max(e["sequence"] for e in told if e["type"] == "call.agent_rescued")
+    turns = [e for e in told if e["type"] == "call.turn" and e["sequence"] > since]
+    return any(turn["data"]["speaker"] == "callee" for turn in turns)
 
 
 def until_all_ended(ledger: CarrierLedger, number: str, since: datetime) -> list[CarrierCall]:

@@ -12,7 +12,7 @@ import pytest
 from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.heard import longest_quiet
-from tests.kit.processes import frozen, kill, processes, ready
+from tests.kit.processes import frozen, kill, processes, until_workers
 from tests.kit.rooms_left import rooms_left
 from tests.kit.until import until_sync
 
@@ -44,6 +44,7 @@ def the_end(ledger: CarrierLedger, number: str, since: datetime) -> CarrierCall:
 def test_another_worker_takes_the_conversation_over(
     running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
 ) -> None:
+    until_workers(running)
     number, since = "+14155550100", datetime.now(UTC)
     call = gateway.place(number)
     gateway.until_status(call["id"], "in_progress")
@@ -68,10 +69,12 @@ def test_another_worker_takes_the_conversation_over(
     until_sync(lambda: not rooms_left(running, call["id"], gateway), 20, what="the room is gone")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F11", "F30")
 def test_the_longest_duration_still_counts_from_the_answer(
     running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
 ) -> None:
+    until_workers(running)
     number, since = "+14155550133", datetime.now(UTC)
     call = gateway.place(number, max_duration_seconds=40)
     gateway.until_status(call["id"], "in_progress")
@@ -85,10 +88,12 @@ def test_the_longest_duration_still_counts_from_the_answer(
     assert the_end(ledger, number, since).received("BYE")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F11", "F15")
 def test_a_worker_that_was_frozen_comes_back_and_stays_out_of_its_old_call(
     running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
 ) -> None:
+    until_workers(running)
     number, since = "+14155550133", datetime.now(UTC)
     call = gateway.place(number)
     gateway.until_status(call["id"], "in_progress")
@@ -129,7 +134,7 @@ def test_a_worker_that_was_frozen_comes_back_and_stays_out_of_its_old_call(
     )
     print(f"longest silence at the phone: {quiet.seconds:.1f} s from {quiet.begins:.1f} s on")
     assert quiet.seconds <= LONGEST_SILENCE, told
-    until_sync(lambda: ready(running), 60, what="both workers are there again")
+    until_workers(running)
 
 
 def types(gateway: Gateway, call_id: str) -> list[str]:
