@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,12 +11,14 @@ import pytest
 from tests.faults.test_worker_killed_mid_call import LONGEST_SILENCE, holder, the_end, types
 from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
-from tests.kit.heard import longest_quiet
+from tests.kit.heard import silence_since
 from tests.kit.processes import processes, until_workers
 from tests.kit.running import sandbox
 from tests.kit.until import until_sync
 
 LONG_TALK = "+14155550133"
+#: As agent/job.py has it.
+FAULT_AFTER = timedelta(seconds=2)
 #: By chance alone, one of a thousand runs would not find both workers.
 _TRIES = 10
 
@@ -79,8 +80,7 @@ def test_a_call_that_breaks_is_taken_over_and_its_process_replaced(
     assert order.index("call.agent_lost") < order.index("call.agent_rescued"), told
     assert order.count("call.agent_rescued") == 1, told
     assert ended["ended_reason"] == "agent_hangup", told
-    seen = the_end(ledger, number, since)
-    quiet = longest_quiet(Path(seen.raw["heard_wav"]))
+    quiet = silence_since(the_end(ledger, number, since), happened(told))
     print(f"{fault}: longest silence at the phone {quiet.seconds:.1f} s")
     assert quiet.seconds <= LONGEST_SILENCE, told
     until_sync(
@@ -114,10 +114,17 @@ def test_the_neighbours_of_a_call_that_holds_the_interpreter_are_taken_over_as_w
         assert gateway.until_ended(call_id)["ended_reason"] == "api_hangup"
     for call_id in neighbours.values():
         assert "call.agent_lost" not in types(gateway, call_id), "of another process, and touched"
+    fault = happened(gateway.events(broken["id"]))
     for seen in until_all_ended(ledger, LONG_TALK, since):
-        quiet = longest_quiet(Path(seen.raw["heard_wav"]))
+        quiet = silence_since(seen, fault)
         print(f"longest silence at the phone: {quiet.seconds:.1f} s from {quiet.begins:.1f} s on")
         assert quiet.seconds <= LONGEST_SILENCE
+
+
+def happened(told: list[dict[str, Any]]) -> datetime:
+    """Give the moment of a fault that a call asked for."""
+    answered = next(event for event in told if event["type"] == "call.answered")
+    return datetime.fromisoformat(answered["occurred_at"]) + FAULT_AFTER
 
 
 def one_in_each(gateway: Gateway, workers: set[str]) -> dict[str, str]:

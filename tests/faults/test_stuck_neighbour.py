@@ -12,7 +12,7 @@ import pytest
 from tests.faults.test_worker_killed_mid_call import the_end
 from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
-from tests.kit.heard import longest_quiet, quiet_stretches
+from tests.kit.heard import quiet_stretches, silence_since
 from tests.kit.processes import kill, processes, ready
 from tests.kit.running import sandbox
 from tests.kit.until import until_sync
@@ -139,9 +139,7 @@ def test_the_only_worker_is_killed_and_takes_its_conversation_over_itself(
     types = [event["type"] for event in told]
     assert types.count("call.agent_lost") == 1 and types.count("call.agent_rescued") == 1, told
     seen = the_end(ledger, number, since)
-    answered = seen.at("answered_at")
-    assert answered is not None
-    quiet = longest_quiet(Path(seen.raw["heard_wav"]), after=(killed - answered).total_seconds())
+    quiet = silence_since(seen, killed)
     # The time in which a worker starts is in it, and that is the machine's; LiveKit's own patience
     # is the bound.
     print(f"longest silence at the phone: {quiet.seconds:.1f} s")

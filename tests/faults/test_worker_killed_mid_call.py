@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
-from tests.kit.heard import longest_quiet
+from tests.kit.heard import silence_since
 from tests.kit.processes import frozen, kill, processes, until_workers
 from tests.kit.rooms_left import rooms_left
 from tests.kit.until import until_sync
@@ -49,7 +48,7 @@ def test_another_worker_takes_the_conversation_over(
     call = gateway.place(number)
     gateway.until_status(call["id"], "in_progress")
     until_sync(spoken(gateway, call["id"], "callee", 1), 60, what="the callee has spoken")
-    lost = holder(gateway, call["id"])
+    lost, killed = holder(gateway, call["id"]), datetime.now(UTC)
 
     kill(running, lost)
 
@@ -59,7 +58,7 @@ def test_another_worker_takes_the_conversation_over(
     assert types.count("call.agent_lost") == 1 and types.count("call.agent_rescued") == 1, told
     assert (ended["outcome"], ended["ended_reason"]) == ("completed", "agent_hangup"), told
     seen = the_end(ledger, number, since)
-    quiet = longest_quiet(Path(seen.raw["heard_wav"]))
+    quiet = silence_since(seen, killed)
     print(f"longest silence at the phone: {quiet.seconds:.1f} s from {quiet.begins:.1f} s on")
     assert quiet.seconds <= LONGEST_SILENCE, told
     # One call, dialled once, and its callee said the whole of its part.
@@ -127,11 +126,7 @@ def test_a_worker_that_was_frozen_comes_back_and_stays_out_of_its_old_call(
     ended = gateway.until_ended(call["id"])
     assert (ended["outcome"], ended["ended_reason"]) == ("completed", "api_hangup")
     seen = the_end(ledger, number, since)
-    answered = seen.at("answered_at")
-    assert answered is not None
-    quiet = longest_quiet(
-        Path(seen.raw["heard_wav"]), after=(since_frozen - answered).total_seconds()
-    )
+    quiet = silence_since(seen, since_frozen)
     print(f"longest silence at the phone: {quiet.seconds:.1f} s from {quiet.begins:.1f} s on")
     assert quiet.seconds <= LONGEST_SILENCE, told
     until_workers(running)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 import wave
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+
+from tests.kit.carrier_ledger import CarrierCall
 
 #: Units: seconds.
 _FRAME = 0.02
@@ -51,3 +54,14 @@ def longest_quiet(path: Path, *, after: float = 0.0) -> Quiet:
         if quiet.ends > after
     ]
     return max(found, key=lambda quiet: quiet.seconds)
+
+
+def silence_since(seen: CarrierCall, moment: datetime) -> Quiet:
+    """Give the longest stretch of quiet at the phone behind a moment.
+
+    What came before is left out: the callee may have been speaking itself, with the agent quiet.
+    """
+    answered = seen.at("answered_at")
+    assert answered is not None, "nobody answered"
+    after = (moment - answered).total_seconds()
+    return longest_quiet(Path(seen.raw["heard_wav"]), after=after)
