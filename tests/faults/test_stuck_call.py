@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.faults.test_worker_killed_mid_call import LONGEST_SILENCE, holder, the_end, types
+from tests.faults.test_worker_killed_mid_call import LONGEST_SILENCE, holder, the_end, types, when
 from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
-from tests.kit.heard import silence_since
+from tests.kit.heard import longest_quiet
 from tests.kit.processes import processes, until_workers
 from tests.kit.running import sandbox
 from tests.kit.until import until_sync
@@ -80,8 +80,9 @@ def test_a_call_that_breaks_is_taken_over_and_its_process_replaced(
     assert order.index("call.agent_lost") < order.index("call.agent_rescued"), told
     assert order.count("call.agent_rescued") == 1, told
     assert ended["ended_reason"] == "agent_hangup", told
-    quiet = silence_since(the_end(ledger, number, since), happened(told))
-    print(f"{fault}: longest silence at the phone {quiet.seconds:.1f} s")
+    began, rescued = when(told, "call.answered") + FAULT_AFTER, when(told, "call.agent_rescued")
+    quiet = longest_quiet(the_end(ledger, number, since), began, rescued)
+    print(f"{fault}, {lost[0]['why']}: longest silence at the phone {quiet.seconds:.1f} s")
     assert quiet.seconds <= LONGEST_SILENCE, told
     until_sync(
         lambda: processes(running).get(broken) not in {None, pid},
@@ -114,17 +115,16 @@ def test_the_neighbours_of_a_call_that_holds_the_interpreter_are_taken_over_as_w
         assert gateway.until_ended(call_id)["ended_reason"] == "api_hangup"
     for call_id in neighbours.values():
         assert "call.agent_lost" not in types(gateway, call_id), "of another process, and touched"
-    fault = happened(gateway.events(broken["id"]))
+    fault = when(gateway.events(broken["id"]), "call.answered") + FAULT_AFTER
+    rescued = max(
+        when(gateway.events(call_id), "call.agent_rescued") for call_id in (beside, broken["id"])
+    )
     for seen in until_all_ended(ledger, LONG_TALK, since):
-        quiet = silence_since(seen, fault)
+        if over(seen) < fault:
+            continue
+        quiet = longest_quiet(seen, fault, rescued)
         print(f"longest silence at the phone: {quiet.seconds:.1f} s from {quiet.begins:.1f} s on")
         assert quiet.seconds <= LONGEST_SILENCE
-
-
-def happened(told: list[dict[str, Any]]) -> datetime:
-    """Give the moment of a fault that a call asked for."""
-    answered = next(event for event in told if event["type"] == "call.answered")
-    return datetime.fromisoformat(answered["occurred_at"]) + FAULT_AFTER
 
 
 def one_in_each(gateway: Gateway, workers: set[str]) -> dict[str, str]:
@@ -147,6 +147,13 @@ def heard_again(gateway: Gateway, call_id: str) -> bool:
     since = max(e["sequence"] for e in told if e["type"] == "call.agent_rescued")
     turns = [e for e in told if e["type"] == "call.turn" and e["sequence"] > since]
     return any(turn["data"]["speaker"] == "callee" for turn in turns)
+
+
+def over(seen: CarrierCall) -> datetime:
+    """Give the time at which a call was over."""
+    ended = seen.at("ended_at")
+    assert ended is not None, seen
+    return ended
 
 
 def until_all_ended(ledger: CarrierLedger, number: str, since: datetime) -> list[CarrierCall]:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.faults.test_worker_killed_mid_call import the_end
+from tests.faults.test_worker_killed_mid_call import the_end, when
 from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
-from tests.kit.heard import quiet_stretches, silence_since
+from tests.kit.heard import longest_quiet, quiet_stretches
 from tests.kit.processes import kill, processes, ready
 from tests.kit.running import sandbox
 from tests.kit.until import until_sync
@@ -139,7 +139,7 @@ def test_the_only_worker_is_killed_and_takes_its_conversation_over_itself(
     types = [event["type"] for event in told]
     assert types.count("call.agent_lost") == 1 and types.count("call.agent_rescued") == 1, told
     seen = the_end(ledger, number, since)
-    quiet = silence_since(seen, killed)
+    quiet = longest_quiet(seen, killed, when(told, "call.agent_rescued"))
     # The time in which a worker starts is in it, and that is the machine's; LiveKit's own patience
     # is the bound.
     print(f"longest silence at the phone: {quiet.seconds:.1f} s")

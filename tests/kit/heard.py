@@ -46,22 +46,17 @@ def quiet_stretches(path: Path) -> list[Quiet]:
     return [Quiet(before, after) for before, after in itertools.pairwise(edges) if after > before]
 
 
-def longest_quiet(path: Path, *, after: float = 0.0) -> Quiet:
-    """Give the longest stretch of quiet behind ``after``; what of it came before is left out."""
-    found = [
-        Quiet(max(quiet.begins, after), quiet.ends)
-        for quiet in quiet_stretches(path)
-        if quiet.ends > after
-    ]
-    return max(found, key=lambda quiet: quiet.seconds)
+def longest_quiet(seen: CarrierCall, since: datetime, until: datetime) -> Quiet:
+    """Give the longest stretch of quiet at the phone that began between two moments or before.
 
-
-def silence_since(seen: CarrierCall, moment: datetime) -> Quiet:
-    """Give the longest stretch of quiet at the phone behind a moment.
-
-    What came before is left out: the callee may have been speaking itself, with the agent quiet.
+    What of it came before ``since`` is left out: the callee may have been speaking itself.
     """
     answered = seen.at("answered_at")
     assert answered is not None, "nobody answered"
-    after = (moment - answered).total_seconds()
-    return longest_quiet(Path(seen.raw["heard_wav"]), after=after)
+    first, last = (since - answered).total_seconds(), (until - answered).total_seconds()
+    found = [
+        Quiet(max(quiet.begins, first), quiet.ends)
+        for quiet in quiet_stretches(Path(seen.raw["heard_wav"]))
+        if quiet.ends > first and quiet.begins < last
+    ]
+    return max(found, key=lambda quiet: quiet.seconds)
