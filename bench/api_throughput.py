@@ -101,7 +101,7 @@ async def _serving(
         **stage.livekit,
         "DATABASE_URL": database_url,
         "REDIS_URL": stage.description["redis_url"],
-        "TOKEN_SECRET": "t" * 40,
+        "TOKEN_SECRET": "token-secret-of-the-benchmark-32-and-more",
         "SIP_TRUNK_ADDRESS": stage.description["carrier_address"],
         "SIP_CALLER_IDS": "+14155550190",
         "AGENTS_FILE": str(PROJECT / "agents.yaml"),

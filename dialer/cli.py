@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import httpx
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -47,6 +47,11 @@ _ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
 def _fail(message: str, status: int = 1) -> NoReturn:
     err.print(message, style="red", markup=False, highlight=False)
     raise typer.Exit(status)
+
+
+def _whole(title: str) -> Column:
+    """Make a column of ids, which are there to be copied: other columns give way."""
+    return Column(title, no_wrap=True, min_width=len("call_") + 32)
 
 
 def _become(module: str, arguments: list[str]) -> NoReturn:
@@ -137,7 +142,7 @@ def create_key(
 @keys.command("list")
 def list_keys(tenant: Tenant = DEFAULT_TENANT) -> None:
     """List the keys."""
-    table = Table("id", "name", "begins with", "made", "expires", "revoked")
+    table = Table(_whole("id"), "name", "begins with", "made", "expires", "revoked")
     for key in _in_database(lambda tx: Keys(tx, tenant).list()):
         table.add_row(
             key.id,
@@ -275,8 +280,7 @@ def calls(
             found = _answer(client.get("/calls", params=wanted))["calls"]
     except httpx.HTTPError as error:
         _fail(f"The API cannot be reached: {_first_line(error)}")
-    table = Table("queued", "number", "status", "outcome", "reason", "seconds")
-    table.add_column("id", no_wrap=True)
+    table = Table("queued", "number", "status", "outcome", "reason", "seconds", _whole("id"))
     for one in found:
         table.add_row(
             one["timestamps"]["queued_at"][11:19],

@@ -48,6 +48,8 @@ class Finding:
 #: Refused below the first, doubted below the second; what the second mended is named.
 SIP_VERSIONS = ((1, 7, 0), (1, 9, 0))
 SERVER_VERSIONS = ((1, 9, 12), (1, 9, 12))
+#: Units: seconds; more is warned about.
+MOST_SKEW = 60.0
 _SIP_MISSING = "lacks fixes for CANCEL crossing an answer and for the longest duration"
 
 
@@ -98,8 +100,8 @@ def _servers() -> list[Finding]:
 
 
 def _server(name: str, versions: tuple[tuple[int, ...], tuple[int, ...]], lacks: str) -> Finding:
-    path = shutil.which(name) or str(Path.home() / ".cache/telephony/servers" / name)
-    if not Path(path).is_file():
+    path = shutil.which(name) or _built(name)
+    if path is None:
         return Finding(name, Verdict.DOUBT, "is not on this machine; its version is not known")
     found = module_version(path)
     if found is None:
@@ -111,6 +113,15 @@ def _server(name: str, versions: tuple[tuple[int, ...], tuple[int, ...]], lacks:
     if found < better:
         return Finding(name, Verdict.DOUBT, f"{said} {lacks}; our own timers cover for it")
     return Finding(name, Verdict.GOOD, said)
+
+
+def _built(name: str) -> str | None:
+    """Find the one that the sandbox built, the newest of several."""
+    cache = Path.home() / ".cache"
+    built = sorted(
+        (cache / "telephony/servers").glob(f"{name}-v*"), key=lambda path: path.stat().st_mtime
+    )
+    return str(built[-1]) if built else None
 
 
 _MODULE = re.compile(r"github\.com/livekit/(?:livekit-server|sip)\s+v(\d+)\.(\d+)\.(\d+)")
@@ -170,6 +181,9 @@ async def _redis_and_livekit(settings: Settings) -> AsyncIterator[Finding]:
     except Trouble as error:
         yield Finding("livekit", Verdict.BAD, str(error))
         return
+    clock = await _clock(settings.livekit_url)
+    if clock is not None:
+        yield clock
     if found is None:
         return
     shared = await probes.same_redis(settings.redis_url, *livekit, prefix=settings.deployment)
@@ -182,6 +196,21 @@ async def _redis_and_livekit(settings: Settings) -> AsyncIterator[Finding]:
             "livekit-server uses another Redis than REDIS_URL: livekit-server, livekit-sip and the "
             "dialer need the same one, with the same database number",
         )
+
+
+async def _clock(url: str) -> Finding | None:
+    skew = await probes.clock_skew(url)
+    if skew is None:
+        return None
+    if abs(skew) <= MOST_SKEW:
+        return Finding("clock", Verdict.GOOD, "agrees with livekit-server's")
+    which = "ahead of" if skew > 0 else "behind"
+    return Finding(
+        "clock",
+        Verdict.DOUBT,
+        f"is {abs(skew):.0f} s {which} livekit-server's: tokens will be refused, or expire too "
+        "soon; let both machines keep time (systemd-timesyncd, chrony)",
+    )
 
 
 def _trunk(settings: Settings) -> Finding:

@@ -6,6 +6,7 @@ environment wins. Everything wrong is told at once, with a hint at the expected 
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import cached_property
 from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
@@ -18,6 +19,12 @@ from telephony.errors import TelephonyError
 from telephony.numbers import COUNTRIES, E164
 
 _MIN_SECRET = 32
+#: 32 random hexadecimal digits with fewer different ones than that: one chance in a million.
+_MIN_DISTINCT = 8
+#: What examples and templates hold where a secret belongs.
+_PLACEHOLDER = re.compile(
+    r"change.?(me|this)|replace.?(me|this|with)|placeholder|your.?secret|\$\(", re.I
+)
 
 #: What every message about a missing trunk ends with.
 HOW_TO_SET_A_TRUNK = (
@@ -278,8 +285,11 @@ def trunk_host(address: str) -> str:
 
 
 def _long(secret: SecretStr) -> SecretStr:
-    if len(secret.get_secret_value()) < _MIN_SECRET:
+    value = secret.get_secret_value()
+    if len(value) < _MIN_SECRET:
         raise ValueError(f"must have at least {_MIN_SECRET} characters: openssl rand -hex 32")
+    if len(set(value)) < _MIN_DISTINCT or _PLACEHOLDER.search(value):
+        raise ValueError("is a placeholder and no secret: openssl rand -hex 32")
     return secret
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import time
+from collections.abc import Callable
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from livekit import api
@@ -14,6 +18,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 _PATIENCE = timedelta(seconds=4)
 #: Where livekit-server keeps its rooms in Redis.
 _ROOMS = "rooms"
+_REFUSED = ("unauthenticated", "permission_denied")
 
 
 class Trouble(Exception):
@@ -30,19 +35,23 @@ async def redis_answers(url: str) -> str:
     try:
         info = await client.info("server")
         return str(info["redis_version"])
-    except AuthenticationError as error:
-        raise Trouble("it refuses our password: check the one in REDIS_URL") from error
-    except ResponseError as error:
-        told = (
-            "it wants a password: put one into REDIS_URL" if "NOAUTH" in str(error) else str(error)
-        )
-        raise Trouble(told) from error
+    except (AuthenticationError, ResponseError) as error:
+        raise Trouble(_refusal(error, url)) from error
     except (RedisError, OSError, ValueError) as error:
         raise Trouble(
             f"cannot be reached ({_short(error)}): is it running, and is TLS right?"
         ) from error
     finally:
         await client.aclose()
+
+
+def _refusal(error: RedisError, url: str) -> str:
+    # The client takes the code off, and the text differs with the protocol that it speaks.
+    if isinstance(error, AuthenticationError):
+        if urlsplit(url).password is None:
+            return "it wants a password: put one into REDIS_URL"
+        return "it refuses our password: check the one in REDIS_URL"
+    return f"refuses us ({_short(error)}): check REDIS_URL"
 
 
 async def livekit_answers(url: str, key: str, secret: str) -> int:
@@ -56,7 +65,8 @@ async def livekit_answers(url: str, key: str, secret: str) -> int:
             listed = await livekit.room.list_rooms(api.ListRoomsRequest())
             return len(listed.rooms)
         except api.ServerError as error:
-            if error.code in ("unauthenticated", "permission_denied"):
+            # A token that it cannot verify gets a plain 401, which is no error of its protocol.
+            if error.status in (401, 403) or error.code in _REFUSED:
                 raise Trouble(
                     "it refuses our token: check both LIVEKIT_API_KEY and LIVEKIT_API_SECRET, and "
                     "that this machine's clock is right"
@@ -64,6 +74,20 @@ async def livekit_answers(url: str, key: str, secret: str) -> int:
             raise Trouble(f"answered {error.code}") from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise Trouble(f"cannot be reached ({_short(error)}): check LIVEKIT_URL") from error
+
+
+async def clock_skew(url: str, *, clock: Callable[[], float] = time.time) -> float | None:
+    """Give by how much our clock is ahead of LiveKit's, or None where its answer has no date.
+
+    Units: seconds; the date is whole seconds, so one of them means nothing.
+    """
+    http = "http" + url.removeprefix("ws") if url.startswith("ws") else url
+    try:
+        async with _session() as session, session.get(http) as answer:
+            told = parsedate_to_datetime(answer.headers["Date"])
+    except (aiohttp.ClientError, TimeoutError, OSError, KeyError, ValueError):
+        return None
+    return clock() - told.timestamp()
 
 
 async def same_redis(redis_url: str, url: str, key: str, secret: str, *, prefix: str) -> bool:

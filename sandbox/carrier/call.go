@@ -57,6 +57,7 @@ func (c *call) run(signalling func()) {
 		c.stream.close(c.endedAt())
 		c.keepCounts()
 	}
+	c.x.ledger.update(c.record, func(r *Record) { r.Complete = true })
 }
 
 // endedAt is the end as the ledger has it: a tape is as long as its call.

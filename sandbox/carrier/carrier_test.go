@@ -93,7 +93,7 @@ func TestAnAnsweredCallCarriesAudioBothWaysAndEndsWithBYE(t *testing.T) {
 	if err := c.hangUp(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the record ends", func() bool { return x.onlyRecord(t, b.Number).State == stateEnded })
+	until(t, "the record is complete", func() bool { return x.onlyRecord(t, b.Number).Complete })
 	r := x.onlyRecord(t, b.Number)
 	if r.EndedBy != byBridge || r.RTP.PacketsReceived != 25 || r.RTP.FirstAudibleAt.IsZero() || r.RTP.Codec != "PCMU" {
 		t.Errorf("by %s, %+v", r.EndedBy, r.RTP)

@@ -70,7 +70,7 @@ func TestACalleeTalksInTurnsAndLetsTheAgentHangUp(t *testing.T) {
 	}
 	a.speak(300 * time.Millisecond)
 	_ = a.hangUp()
-	until(t, "the end", func() bool { return x.onlyRecord(t, b.Number).State == stateEnded })
+	until(t, "the end", func() bool { return x.onlyRecord(t, b.Number).Complete })
 	r := x.onlyRecord(t, b.Number)
 	if r.EndedBy != byBridge || len(r.Said) != len(scripts["talks"].Lines) {
 		t.Fatalf("by %s, %d lines", r.EndedBy, len(r.Said))
@@ -86,6 +86,10 @@ func TestACalleeTalksInTurnsAndLetsTheAgentHangUp(t *testing.T) {
 // checkTapes compares the recordings with the ledger's times.
 func checkTapes(t *testing.T, r Record) {
 	t.Helper()
+	length := durationOf(len(readWAV(t, r.HeardWAV)))
+	if talked := r.EndedAt.Sub(r.AnsweredAt.Time); (talked - length).Abs() > 200*time.Millisecond {
+		t.Errorf("a call of %v left a tape of %v", talked, length)
+	}
 	said := readWAV(t, r.SaidWAV)
 	for _, s := range r.Said {
 		middle := s.StartedAt.Add(s.EndedAt.Sub(s.StartedAt.Time) / 2)
@@ -93,10 +97,6 @@ func checkTapes(t *testing.T, r Record) {
 		if level(said[at:at+frameSamples]) < audibleDBFS {
 			t.Errorf("no voice on the tape at %v", middle.Sub(r.AnsweredAt.Time))
 		}
-	}
-	length := durationOf(len(readWAV(t, r.HeardWAV)))
-	if talked := r.EndedAt.Sub(r.AnsweredAt.Time); (talked - length).Abs() > 200*time.Millisecond {
-		t.Errorf("a call of %v left a tape of %v", talked, length)
 	}
 }
 
@@ -119,7 +119,7 @@ func TestVoicemailGreetsBeepsAndListens(t *testing.T) {
 	until(t, "greeting and beep", func() bool { return len(x.onlyRecord(t, b.Number).Said) == 2 })
 	a.speak(200 * time.Millisecond)
 	_ = a.hangUp()
-	until(t, "the end", func() bool { return x.onlyRecord(t, b.Number).State == stateEnded })
+	until(t, "the end", func() bool { return x.onlyRecord(t, b.Number).Complete })
 	r := x.onlyRecord(t, b.Number)
 	if beep := r.Said[1]; beep.Text != "" || beep.Voice != voiceTone {
 		t.Errorf("%+v", beep)

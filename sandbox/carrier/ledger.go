@@ -101,6 +101,7 @@ type Record struct {
 	AnsweredAt      stamp             `json:"answered_at"`
 	EndedAt         stamp             `json:"ended_at"`
 	EndedBy         string            `json:"ended_by"`
+	Complete        bool              `json:"complete"` // over, and its counts and tapes are final
 	Invites         int               `json:"invites"`
 	Retransmissions int               `json:"retransmissions"`
 	Messages        []Message         `json:"messages"`

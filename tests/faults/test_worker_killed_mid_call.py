@@ -33,7 +33,7 @@ def spoken(gateway: Gateway, call_id: str, speaker: str, count: int) -> Callable
 def the_end(ledger: CarrierLedger, number: str, since: datetime) -> CarrierCall:
     """Give the carrier's record of the one call, once it is over there."""
     return until_sync(
-        lambda: next((c for c in ledger.calls(number, since=since) if c.at("ended_at")), None),
+        lambda: next((c for c in ledger.calls(number, since=since) if c.complete), None),
         30,
         what="the carrier's side has ended",
     )

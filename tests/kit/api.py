@@ -50,11 +50,11 @@ def settings(database_url: str, **fields: Any) -> Settings:
     """Make settings without looking at the environment."""
     values: dict[str, Any] = {
         "database_url": database_url,
-        "token_secret": "t" * 40,
+        "token_secret": "token-secret-of-the-tests-32-and-more",
         "redis_url": "redis://127.0.0.1:1/0",
         "livekit_url": "ws://127.0.0.1:1",
         "livekit_api_key": "key",
-        "livekit_api_secret": "s" * 40,
+        "livekit_api_secret": "livekit-secret-of-the-tests-32-and-more",
         "sip_trunk_address": "127.0.0.1:5070",
         "sip_caller_ids": OWN_NUMBERS,
     }

@@ -31,6 +31,11 @@ class CarrierCall:
         return self.raw["state"]
 
     @property
+    def complete(self) -> bool:
+        """Whether the call is over and its recordings and figures are final."""
+        return self.raw["complete"]
+
+    @property
     def rtp(self) -> dict[str, Any]:
         """What was heard, in packets."""
         return self.raw.get("rtp") or {}

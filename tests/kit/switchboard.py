@@ -75,7 +75,7 @@ class Switchboard:
         self.presence = InMemoryPresence(now=self.clock)
         self.signals = InMemorySignals()
         self.trunk = FakeTrunk()
-        self.tokens = Tokens("t" * 40, now=self.clock)
+        self.tokens = Tokens("token-secret-of-the-tests-32-and-more", now=self.clock)
         self.agents = agents.parse(AGENTS)
         self.dispatcher = self.another_dispatcher("d1")
         self.rescuer = self.another_rescuer()

@@ -36,7 +36,7 @@ def conversation(gateway: Gateway, ledger: CarrierLedger) -> tuple[dict[str, Any
 
     def over() -> CarrierCall | None:
         calls = ledger.calls("+14155550100", since=since)
-        return next((call for call in calls if call.at("ended_at")), None)
+        return next((call for call in calls if call.complete), None)
 
     return ended, until_sync(over, 15, what="the carrier's side has ended")
 

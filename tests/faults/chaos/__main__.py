@@ -8,14 +8,18 @@ import json
 import random
 import sys
 import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sandbox.atomic import write_private
 from sandbox.folders import DEFAULT_STATE
 from tests.faults.chaos import report
+from tests.faults.chaos.killing import POSTGRES
 from tests.faults.chaos.plan import draw
 from tests.faults.chaos.playing import Player
+from tests.kit import postgres
 from tests.kit.running import sandbox
 
 _KILLS_A_ROUND = 15
@@ -31,7 +35,7 @@ def main(arguments: list[str]) -> int:
     say(f"seed {seed}: {_kills(rounds)} of {asked.kills} kills done; kept in {folder}")
     try:
         if _kills(rounds) < asked.kills:
-            with sandbox(folder / "stack", *asked.sandbox.split()) as running:
+            with _stack(folder, asked) as running:
                 _play(running, rounds, seed, asked.kills, folder)
     except KeyboardInterrupt:
         say(f"interrupted; the same seed goes on: make chaos SEED={seed} KILLS={asked.kills}")
@@ -39,6 +43,19 @@ def main(arguments: list[str]) -> int:
         print(line, flush=True)
     broken = any(one["violations"] for one in rounds)
     return 1 if broken else 0 if _kills(rounds) >= asked.kills else 130
+
+
+@contextmanager
+def _stack(folder: Path, asked: argparse.Namespace) -> Generator[dict[str, Any]]:
+    options: list[str] = asked.sandbox.split()
+    with ExitStack() as stack:
+        more: dict[str, Any] = {}
+        if asked.postgres:
+            server = stack.enter_context(postgres.server())
+            url = stack.enter_context(postgres.fresh_database(server))
+            options += ["--database-url", url]
+            more[POSTGRES] = url
+        yield stack.enter_context(sandbox(folder / "stack", *options)) | more
 
 
 def _play(
@@ -66,6 +83,9 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="another story each; default: any (SEED=S)")
     parser.add_argument(
         "--state", type=lambda text: Path(text).resolve(), default=DEFAULT_STATE / "chaos"
+    )
+    parser.add_argument(
+        "--postgres", action="store_true", help="keep the calls in a Postgres, and kill it too"
     )
     parser.add_argument("--sandbox", default="", metavar="OPTIONS", help="for the sandbox")
     return parser.parse_args(arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -10,14 +11,21 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import httpx
+import psycopg
 
 from tests.kit.until import until
 
 #: The witnesses: the carrier's record must outlive the round; models are no part of the gateway.
 SPARED: Final = frozenset({"carrier", "speech"})
+#: The name under which the database's URL is given and it is told of, where it is a Postgres.
+POSTGRES: Final = "postgres"
+_SOME_BACKEND: Final = (
+    "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    " AND pid <> pg_backend_pid() ORDER BY backend_start DESC LIMIT 1"
+)
 #: Units: seconds.
 _BACK_WITHIN: Final = 90.0
 
@@ -37,6 +45,7 @@ class Killer:
 
     def __init__(self, running: dict[str, Any], urls: list[str]) -> None:
         self._state_file = Path(running["state_file"])
+        self._postgres: str | None = running.get(POSTGRES)
         self._urls = urls
         self.done: list[Killed] = []
         self._recoveries: list[asyncio.Task[None]] = []
@@ -45,15 +54,35 @@ class Killer:
         """Read who runs now."""
         return json.loads(self._state_file.read_text())["processes"]
 
+    def targets(self) -> list[str]:
+        """Name what may be killed, in an order that does not depend on the moment."""
+        ours = self.processes().keys() - SPARED
+        return sorted(ours | {POSTGRES} if self._postgres else ours)
+
     async def kill(self, draw: float, targets: list[str]) -> Killed:
         """Kill the drawn process for good; one that is just being started again is waited for."""
         name = targets[int(draw * len(targets))]
-        pid = await until(lambda: self.processes().get(name), _BACK_WITHIN, what=f"{name} runs")
+        pid = await until(lambda: self._pid(name), _BACK_WITHIN, what=f"{name} runs")
         os.kill(pid, signal.SIGKILL)
         killed = Killed(name, pid, datetime.now(UTC))
         self.done.append(killed)
         self._recoveries.append(asyncio.create_task(self._recovery(killed)))
         return killed
+
+    def _pid(self, name: str) -> int | None:
+        if name != POSTGRES:
+            return self.processes().get(name)
+        # Postgres ends all of its processes when one of them was killed, and recovers from its log.
+        with contextlib.suppress(psycopg.OperationalError):
+            return _ask(str(self._postgres), _SOME_BACKEND)
+        return None
+
+    def _is_back(self, killed: Killed) -> bool:
+        if killed.name != POSTGRES:
+            return self.processes().get(killed.name) not in {None, killed.pid}
+        with contextlib.suppress(psycopg.OperationalError):
+            return _ask(str(self._postgres), "SELECT 1") == 1
+        return False
 
     async def begin(self) -> None:
         """Wait until the gateway is whole, as an earlier story may have left it otherwise."""
@@ -71,8 +100,7 @@ class Killer:
         began = time.monotonic()
         async with httpx.AsyncClient(timeout=3, trust_env=False) as http:
             while time.monotonic() - began < _BACK_WITHIN:
-                back = self.processes().get(killed.name) not in {None, killed.pid}
-                if back and await self._ready(http):
+                if self._is_back(killed) and await self._ready(http):
                     killed.recovered_after = time.monotonic() - began
                     return
                 await asyncio.sleep(0.2)
@@ -85,6 +113,7 @@ class Killer:
         return all(answer.status_code == 200 for answer in answers)
 
 
-def targets(processes: dict[str, int]) -> list[str]:
-    """Name what may be killed, in an order that does not depend on the moment."""
-    return sorted(processes.keys() - SPARED)
+def _ask(url: str, question: LiteralString) -> int | None:
+    with psycopg.connect(url, connect_timeout=3) as connection:
+        row = connection.execute(question).fetchone()
+    return None if row is None else int(row[0])

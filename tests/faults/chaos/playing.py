@@ -15,7 +15,7 @@ from livekit import api
 
 from tests.faults.chaos.client import Client
 from tests.faults.chaos.comparison import Ledgers, Violation, abandoned, compare
-from tests.faults.chaos.killing import Killed, Killer, targets
+from tests.faults.chaos.killing import Killed, Killer
 from tests.faults.chaos.leftovers import leftovers
 from tests.faults.chaos.plan import Plan
 from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
@@ -66,7 +66,7 @@ class Player:
         return played
 
     async def _storm(self, plan: Plan, client: Client, killer: Killer) -> None:
-        names = targets(killer.processes())
+        names = killer.targets()
         began = time.monotonic()
 
         async def placing() -> None:

@@ -14,7 +14,10 @@ from dialer import doctor, follow
 from dialer.cli import app
 from dialer.settings import ClientSettings, Settings
 
-SECRETS = {"TOKEN_SECRET": "t" * 32, "DATABASE_URL": "sqlite:///cli.db"}
+SECRETS = {
+    "TOKEN_SECRET": "token-secret-of-the-tests-32-and-more",
+    "DATABASE_URL": "sqlite:///cli.db",
+}
 run = CliRunner()
 
 
@@ -35,7 +38,7 @@ def test_keys_are_made_listed_and_revoked() -> None:
     assert made.exit_code == 0
     secret = made.stdout.strip()
     assert secret.startswith("tk_") and "\n" not in secret
-    listed = run.invoke(app, ["keys", "list"], env={"COLUMNS": "200"}).stdout
+    listed = run.invoke(app, ["keys", "list"], env={"COLUMNS": "80"}).stdout
     assert "ci" in listed and secret not in listed
     [key_id] = [word for word in listed.split() if word.startswith("key_")]
     assert run.invoke(app, ["keys", "revoke", key_id]).exit_code == 0
@@ -96,11 +99,11 @@ def test_the_doctor_names_everything_that_is_wrong(
 ) -> None:
     settings = Settings.model_validate(
         {
-            "token_secret": "t" * 32,
+            "token_secret": "token-secret-of-the-tests-32-and-more",
             "redis_url": "redis://127.0.0.1:1/0",
             "livekit_url": "ws://127.0.0.1:1",
             "livekit_api_key": "k",
-            "livekit_api_secret": "s" * 32,
+            "livekit_api_secret": "livekit-secret-of-the-tests-32-and-more",
             "database_url": f"sqlite:///{tmp_path}/none.db",
             "agents_file": "nowhere.yaml",
             "api_port": 0,

@@ -9,11 +9,11 @@ import pytest
 from dialer.settings import Settings, load, trunk_host
 
 GOOD = {
-    "TOKEN_SECRET": "t" * 32,
+    "TOKEN_SECRET": "token-secret-of-the-tests-32-and-more",
     "REDIS_URL": "redis://127.0.0.1:6379/0",
     "LIVEKIT_URL": "ws://127.0.0.1:7880",
     "LIVEKIT_API_KEY": "key",
-    "LIVEKIT_API_SECRET": "s" * 32,
+    "LIVEKIT_API_SECRET": "livekit-secret-of-the-tests-32-and-more",
 }
 
 
@@ -69,6 +69,11 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(
     [
         ("TOKEN_SECRET", "short-but-secret", "at least 32 characters"),
         ("LIVEKIT_API_SECRET", "short-but-secret", "at least 32 characters"),
+        ("TOKEN_SECRET", "x" * 64, "a placeholder"),
+        ("TOKEN_SECRET", "0123" * 16, "a placeholder"),
+        ("LIVEKIT_API_SECRET", "please-change-me-please-change-me-please", "a placeholder"),
+        ("LIVEKIT_API_SECRET", "replace-this-with-32-random-characters", "a placeholder"),
+        ("TOKEN_SECRET", "$(openssl rand -hex 32) and some more", "a placeholder"),
         ("LIVEKIT_URL", "10.9.8.7:1234", "ws://"),
         ("LIVEKIT_URL", "ws://media.example/rtc", "without a path"),
         ("LIVEKIT_URL", "wss://", "a host"),
@@ -131,7 +136,11 @@ def test_caller_ids_of_no_country_need_countries_that_are_named(
 def test_secrets_are_not_shown_by_repr(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, DATABASE_URL="postgresql://u:hunter2@h/d")
     shown = repr(load(Settings))
-    assert "hunter2" not in shown and "t" * 32 not in shown and "s" * 32 not in shown
+    assert (
+        "hunter2" not in shown
+        and "token-secret-of-the-tests-32-and-more" not in shown
+        and "livekit-secret-of-the-tests-32-and-more" not in shown
+    )
 
 
 @pytest.mark.parametrize("address", ["a.example", "a.example:5061", "127.0.0.1:5060", "[::1]:5060"])
