@@ -36,6 +36,10 @@ class Office(Protocol):
         """Ask the dialer whether this agent still is the one of its attempt."""
         ...
 
+    async def take_over(self, request: DialRequest) -> bool:
+        """Ask the dialer to be the one that takes this conversation over."""
+        ...
+
     def enter(self, end: End, request: DialRequest) -> object:
         """Note a live call, which the worker may have to end."""
         ...

@@ -20,12 +20,14 @@ from telephony.worker_contract import (
     Returned,
     ReturnReason,
     Standing,
+    TakeOver,
     Welcome,
     WorkerPresence,
 )
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=5, connect=2)
 _PERMIT_PATIENCE: Final = 4.0
+_TAKEOVER_PATIENCE: Final = 2.0
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -140,6 +142,23 @@ class DialerClient:
             ).current
         except (Rejected, Unreachable):
             return True
+
+    async def take_over(self, attempt_id: str, token: str) -> bool:
+        """Ask to be the one that takes a conversation over.
+
+        Errors: none. Who hears no answer leaves it to others.
+        """
+        path, wish = f"/attempts/{attempt_id}/takeover", TakeOver(worker_id=self._worker_id)
+        give_up = time.monotonic() + _TAKEOVER_PATIENCE
+        while True:
+            try:
+                return _read(Standing, await self._send("POST", path, token, wish)).current
+            except Rejected:
+                return False
+            except Unreachable:
+                if time.monotonic() >= give_up:
+                    return False
+                await asyncio.sleep(0.25)
 
     async def presence(self, presence: WorkerPresence) -> None:
         """Say that this worker is here.

@@ -28,7 +28,7 @@ def _spin() -> None:
 def _leak() -> None:
     """Take memory without end."""
     while True:
-        _leaked.append(bytearray(b"x") * (16 * 1024 * 1024))
+        _leaked.append(bytearray(b"x") * (64 * 1024 * 1024))
         time.sleep(0.02)
 
 

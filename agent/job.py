@@ -71,6 +71,10 @@ async def answer_job(context: JobContext, desk: Desk) -> None:
         context.shutdown("not a dial request")
         return
     context.log_context_fields = {"call_id": request.call_id, "attempt_id": request.attempt_id}
+    if request.rescue is not None and not await desk.office.take_over(request):
+        log.info("rescue_is_anothers")
+        context.shutdown("another agent has it")
+        return
     await Call(context, desk, request).run()
 
 

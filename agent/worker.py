@@ -60,6 +60,7 @@ class FrontOffice:
         self._deliveries = deliveries
         self._loop = asyncio.get_running_loop()
         self._live: set[_Live] = set()
+        self._taken_over: set[str] = set()
 
     def reporter(self, owner: Owner) -> Reporter:
         """Give the reporter of one attempt."""
@@ -78,6 +79,20 @@ class FrontOffice:
     async def is_current(self, request: DialRequest) -> bool:
         """Ask the dialer whether this agent still is the one of its attempt."""
         return await self._here(self._dialer.is_current(request.attempt_id, request.attempt_token))
+
+    async def take_over(self, request: DialRequest) -> bool:
+        """Ask the dialer to be the one that takes this conversation over."""
+        return await self._here(self._take_over(request.attempt_id, request.attempt_token))
+
+    async def _take_over(self, attempt_id: str, token: str) -> bool:
+        # Two dispatches of one rescue may come here; the dialer knows workers, not jobs.
+        if token in self._taken_over:
+            return False
+        self._taken_over.add(token)
+        taken = await self._dialer.take_over(attempt_id, token)
+        if not taken:
+            self._taken_over.discard(token)
+        return taken
 
     def holds(self) -> list[str]:
         """List the attempts that are held here."""
@@ -110,6 +125,7 @@ class FrontOffice:
         if isinstance(entry, _Live):
             entry.pulse.stop()
             self._live.discard(entry)
+            self._taken_over.discard(entry.token)
 
     def end_all(self) -> None:
         """End every live call now."""

@@ -9,6 +9,8 @@
 - ``POST /internal/attempts/{attempt_id}/events``: EventBatch, bearer token of that attempt;
   200 Acknowledged.
 - ``GET /internal/attempts/{attempt_id}``: bearer token of that attempt; 200 Standing.
+- ``POST /internal/attempts/{attempt_id}/takeover``: TakeOver, bearer token of that attempt;
+  200 Standing.
 """
 
 from __future__ import annotations
@@ -97,6 +99,12 @@ class Returned(Message):
     """The permit is taken back: leave the room without a word."""
 
     returned: bool = True
+
+
+class TakeOver(Message):
+    """A worker wants to be the one that takes a conversation over; one of those asked may."""
+
+    worker_id: str = Field(min_length=1, max_length=128)
 
 
 class Standing(Message):

@@ -58,8 +58,18 @@ class LiveKitRooms:
             # The room is gone, or was never made.
             await self.create(room, dispatch)
             return
+        await self._ask(room, dispatch)
+
+    async def ask_once_more(self, room: str, dispatch: Dispatch) -> None:
+        """Ask for an agent and take no earlier dispatch back."""
+        try:
+            await self._ask(room, dispatch)
+        except (NoSuchThing, NoAnswer):
+            return
+
+    async def _ask(self, room: str, dispatch: Dispatch) -> None:
         async with translated():
-            await dispatches.create_dispatch(
+            await self._livekit.client.agent_dispatch.create_dispatch(
                 api.CreateAgentDispatchRequest(
                     room=room, agent_name=dispatch.agent_name, metadata=dispatch.metadata
                 )

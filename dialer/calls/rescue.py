@@ -46,8 +46,9 @@ class Haste:
     """How long each step of a rescue may take; together they stay below ten seconds.
 
     Shape: ``not_held`` is how long a worker must do without a call that is its own, ``seat`` how
-    long a free seat is waited for, ``joins`` how long an agent may take to join, ``speaks`` from
-    then until it speaks. ``forget_after`` is a gap between two looks that makes us deaf.
+    long a free seat is waited for, ``starts`` a worker that is starting, ``joins`` how long an
+    agent may take to join, ``speaks`` from then until it speaks. ``forget_after`` is a gap between
+    two looks that makes us deaf.
     """
 
     look_every: timedelta = timedelta(seconds=0.5)
@@ -55,6 +56,7 @@ class Haste:
     not_held: timedelta = timedelta(seconds=1.5)
     left: timedelta = timedelta(seconds=1.5)
     seat: timedelta = timedelta(seconds=4)
+    starts: timedelta = timedelta(seconds=10)
     joins: timedelta = timedelta(seconds=4)
     speaks: timedelta = timedelta(seconds=8)
     forget_after: timedelta = timedelta(seconds=3)
@@ -90,6 +92,8 @@ class Rescuer:
         self._looking_since: datetime | None = None
         self._looked: datetime | None = None
         self._left: set[tuple[str, int]] = set()
+        #: By attempt: with which fence a rescue was asked for, and how.
+        self._asked: dict[str, tuple[int, Dispatch]] = {}
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -116,6 +120,8 @@ class Rescuer:
             if seen.hangup_requested_at is None and seen.room:
                 await self._look_at(seen, workers, (seen.attempt_id, seen.fence) in left)
         self._suspicions.finish()
+        still = {seen.attempt_id for seen in answered}
+        self._asked = {one: asked for one, asked in self._asked.items() if one in still}
         return self._haste.look_every.total_seconds()
 
     def _forget(self) -> None:
@@ -125,6 +131,7 @@ class Rescuer:
 
     async def _look_at(self, seen: Row[Any], workers: dict[str, LiveWorker], left: bool) -> None:
         if seen.agent_ready_at is None and await self._under_way(seen):
+            await self._ask_once_more(seen, workers)
             return
         why = LEFT if left else self._why(seen, workers.get(seen.worker_id))
         if why is None:
@@ -135,15 +142,26 @@ class Rescuer:
             return
         if any(_has_seat(worker) for worker in others):
             await self._rescue(seen, why)
-        elif self._now() - since >= self._haste.seat and (others or why != SILENT):
+        elif self._now() - since >= self._patience(workers) and (others or why != SILENT):
             reason = EndedReason.AGENT_ERROR if why == STUCK else EndedReason.LOST
             await self._give_up(Claim.of(seen), reason, "its agent was lost and no other was free")
+
+    def _patience(self, workers: dict[str, LiveWorker]) -> timedelta:
+        """Say how long a seat is waited for: longer where a worker is about to be ready."""
+        starting = any(
+            not worker.presence.registered and not worker.presence.draining
+            for name, worker in workers.items()
+            if self._silence(name) < self._haste.silent
+        )
+        return self._haste.starts if starting else self._haste.seat
 
     def _why(self, seen: Row[Any], worker: LiveWorker | None) -> str | None:
         """Say why the call's agent must be lost; None where nothing says so."""
         if seen.worker_id is None:
             return None
+        silent = ("silent", seen.attempt_id, seen.fence)
         if self._silence(seen.worker_id) >= self._haste.silent:
+            self._suspicions.since(*silent)
             return SILENT
         if worker is None:
             return None
@@ -151,6 +169,10 @@ class Rescuer:
             return STUCK
         if worker.presence.holds is None or seen.attempt_id in worker.presence.holds:
             return None
+        if self._suspicions.stands(*silent):
+            # Started again, it will not remember: nothing is to be waited for.
+            self._suspicions.since(*silent)
+            return NOT_HELD
         since = self._suspicions.since("not held", seen.attempt_id, seen.fence)
         return NOT_HELD if self._now() - since >= self._haste.not_held else None
 
@@ -216,7 +238,23 @@ class Rescuer:
         for member in await self._rooms.participants(mine.room):
             if member.kind is ParticipantKind.AGENT:
                 await self._rooms.remove_participant(mine.room, member.identity)
-        await self._rooms.redispatch(mine.room, Dispatch(self._agent_name, request.to_metadata()))
+        dispatch = Dispatch(self._agent_name, request.to_metadata())
+        self._asked[mine.attempt_id] = (mine.fence, dispatch)
+        await self._rooms.redispatch(mine.room, dispatch)
+
+    async def _ask_once_more(self, seen: Row[Any], workers: dict[str, LiveWorker]) -> None:
+        """Ask again where nobody took a rescue yet; one of those who are asked gets it.
+
+        LiveKit gives a dispatch to a worker that stopped responding as well, and waits for it.
+        """
+        fence, dispatch = self._asked.get(seen.attempt_id, (None, None))
+        if dispatch is None or fence != seen.fence or seen.worker_id is not None:
+            return
+        if any(_has_seat(worker) for worker in self._able(workers)):
+            try:
+                await self._rooms.ask_once_more(seen.room, dispatch)
+            except Unavailable:
+                log.warning("rescue not dispatched", attempt_id=seen.attempt_id)
 
     async def _under_way(self, seen: Row[Any]) -> bool:
         """Tell a rescue that goes on from a call whose agent is to be judged; end a late one."""

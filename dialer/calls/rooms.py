@@ -71,6 +71,10 @@ class Rooms(Protocol):
         """Take back every dispatch of the room, then ask again; a missing room is made."""
         ...
 
+    async def ask_once_more(self, room: str, dispatch: Dispatch) -> None:
+        """Ask for an agent and take no earlier dispatch back; a missing room is not made."""
+        ...
+
     async def remove_participant(self, room: str, identity: str) -> None:
         """Remove a participant (for a phone: BYE or CANCEL); nothing happens if it is not there."""
         ...

@@ -30,6 +30,10 @@ class Suspicions:
         self._confirmed.add(what)
         return self._since.setdefault(what, self._now)
 
+    def stands(self, *what: object) -> bool:
+        """Say whether this was suspected in the look before, or is in this one."""
+        return what in self._since
+
     def finish(self) -> None:
         """End a look."""
         self._since = {what: when for what, when in self._since.items() if what in self._confirmed}

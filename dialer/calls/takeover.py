@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.adapters.tables import attempts, events
 from dialer.calls.claims import Claim, fact, same_fence, times_seen
 from dialer.calls.record import lock_call, record
+from dialer.tenants.tokens import AttemptGrant
 from telephony.call import AttemptState, CallStatus, EndedReason
 from telephony.dial_request import Rescue, Said
 from telephony.events import EventType
@@ -70,6 +71,23 @@ async def begin(tx: AsyncConnection, seen: Row[Any], why: str, *, now: datetime)
     return Takeover(
         mine, call, Rescue(number=number, answered_at=call.answered_at, transcript=said)
     )
+
+
+async def take(tx: AsyncConnection, granted: AttemptGrant, worker_id: str) -> bool:
+    """Give a rescue to the first worker that asks for it; a repeated question changes nothing."""
+    taken = await tx.execute(
+        update(attempts)
+        .where(
+            attempts.c.tenant_id == granted.tenant_id,
+            attempts.c.id == granted.attempt_id,
+            attempts.c.fence == granted.fence,
+            attempts.c.state == AttemptState.ANSWERED.value,
+            attempts.c.agent_joined_at.is_(None),
+            or_(attempts.c.worker_id.is_(None), attempts.c.worker_id == worker_id),
+        )
+        .values(worker_id=worker_id)
+    )
+    return taken.rowcount == 1
 
 
 async def rescues(connection: AsyncConnection, seen: Row[Any]) -> int:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from dialer import metrics
+from dialer.calls import takeover
 from dialer.calls.pacing import OUTBOUND
 from dialer.calls.permit import permit
 from dialer.calls.returning import take_back
@@ -22,7 +23,15 @@ from dialer.tenants.authenticate import bearer
 from dialer.tenants.tokens import AttemptGrant
 from dialer.wiring import Services, services
 from telephony.errors import Unauthorized
-from telephony.worker_contract import Acknowledged, Permit, Return, Returned, ReturnReason, Standing
+from telephony.worker_contract import (
+    Acknowledged,
+    Permit,
+    Return,
+    Returned,
+    ReturnReason,
+    Standing,
+    TakeOver,
+)
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -86,6 +95,14 @@ async def ask_standing(granted: Grant, wired: Wired) -> Standing:
     """Tell a worker whether the attempt is still its own."""
     async with wired.database.reading() as connection:
         return Standing(current=await worker_events.is_current(connection, granted))
+
+
+@router.post("/internal/attempts/{attempt_id}/takeover", include_in_schema=False)
+async def ask_takeover(granted: Grant, request: Request, wired: Wired) -> Standing:
+    """Let one worker of those that were asked take a conversation over."""
+    asker = await read_json(request, TakeOver)
+    async with wired.database.transaction() as tx:
+        return Standing(current=await takeover.take(tx, granted, asker.worker_id))
 
 
 @router.post(

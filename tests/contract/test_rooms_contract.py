@@ -131,6 +131,16 @@ class TestRooms:
         await world.rooms.redispatch(room, Dispatch("telephony", "second"))
         assert await world.dispatches(room) == [("telephony", "second")]
 
+    async def test_asking_once_more_takes_no_dispatch_back(self, world: World, room: str) -> None:
+        await world.rooms.create(room, DISPATCH)
+        await world.rooms.ask_once_more(room, Dispatch("telephony", "second"))
+        asked = [("telephony", '{"attempt": 1}'), ("telephony", "second")]
+        assert sorted(await world.dispatches(room)) == sorted(asked)
+
+    async def test_asking_once_more_makes_no_room(self, world: World, room: str) -> None:
+        await world.rooms.ask_once_more(room, DISPATCH)
+        assert await world.rooms.list(room) == []
+
     async def test_dispatching_again_makes_a_room_that_is_gone(
         self, world: World, room: str
     ) -> None:
@@ -236,6 +246,7 @@ async def test_without_livekit_everything_is_unavailable() -> None:
         for ask in (
             rooms.create("r", DISPATCH),
             rooms.redispatch("r", DISPATCH),
+            rooms.ask_once_more("r", DISPATCH),
             rooms.remove_participant("r", "callee"),
             rooms.delete("r"),
             rooms.served("r"),

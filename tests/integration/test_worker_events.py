@@ -44,7 +44,8 @@ class Worker:
         return await self.http.post(f"/internal/attempts/{self.attempt_id}/permit")
 
 
-async def _claimed(api: Api) -> tuple[str, Worker]:
+async def claimed(api: Api) -> tuple[str, Worker]:
+    """Place a call and wait until it is claimed; give it and its worker."""
     async with api.client() as client:
         answer = await client.post(
             "/calls", json={"call_type": "sip", "phone_number": "+14155550100"}
@@ -64,14 +65,14 @@ async def _types(api: Api, call_id: str) -> list[str]:
 
 
 async def test_a_batch_is_acknowledged_up_to_what_is_stored_without_a_gap(api: Api) -> None:
-    _, worker = await _claimed(api)
+    _, worker = await claimed(api)
     assert (await worker.report(_event(1), _event(2))).json() == {"acknowledged": 2}
     assert (await worker.report(_event(4))).json() == {"acknowledged": 2}
     assert (await worker.report(_event(3))).json() == {"acknowledged": 4}
 
 
 async def test_a_batch_that_comes_again_is_stored_once(api: Api) -> None:
-    call_id, worker = await _claimed(api)
+    call_id, worker = await claimed(api)
     batch = [_event(n) for n in range(1, 6)]
     for _ in range(3):
         assert (await worker.report(*batch)).json() == {"acknowledged": 5}
@@ -79,7 +80,7 @@ async def test_a_batch_that_comes_again_is_stored_once(api: Api) -> None:
 
 
 async def test_a_batch_out_of_order_is_recorded_in_order(api: Api) -> None:
-    call_id, worker = await _claimed(api)
+    call_id, worker = await claimed(api)
     assert (await worker.permit()).status_code == 200
     await worker.report(_event(2, "call.answered"), _event(1, "call.ringing"))
     assert (await _types(api, call_id))[-2:] == ["call.ringing", "call.answered"]
@@ -101,7 +102,7 @@ async def test_a_batch_out_of_order_is_recorded_in_order(api: Api) -> None:
 async def test_a_bad_event_becomes_a_warning_and_blocks_nothing(
     api: Api, bad: dict[str, Any]
 ) -> None:
-    call_id, worker = await _claimed(api)
+    call_id, worker = await claimed(api)
     answer = await worker.report(_event(1, "call.agent_ready"), bad, _event(3, "call.agent_ready"))
     assert answer.json() == {"acknowledged": 3}
     assert (await _types(api, call_id))[-3:] == [
@@ -112,7 +113,7 @@ async def test_a_bad_event_becomes_a_warning_and_blocks_nothing(
 
 
 async def test_a_bad_events_words_are_not_repeated(api: Api) -> None:
-    call_id, worker = await _claimed(api)
+    call_id, worker = await claimed(api)
     await worker.report(_event(1, "call.turn", speaker="agent", text="x", secret="4155550100"))
     async with api.client() as client:
         told = (await client.get(f"/calls/{call_id}/events")).text
@@ -121,13 +122,13 @@ async def test_a_bad_events_words_are_not_repeated(api: Api) -> None:
 
 @pytest.mark.parametrize("body", NO_BATCHES)
 async def test_a_message_that_is_no_batch_is_refused(api: Api, body: dict[str, Any]) -> None:
-    _, worker = await _claimed(api)
+    _, worker = await claimed(api)
     answer = await worker.http.post(f"/internal/attempts/{worker.attempt_id}/events", json=body)
     assert answer.status_code == 422
 
 
 async def test_an_agent_of_an_earlier_dispatch_moves_nothing(api: Api) -> None:
-    call_id, worker = await _claimed(api)
+    call_id, worker = await claimed(api)
     late = Worker(api, worker.attempt_id, fence=-1)
     before = await _types(api, call_id)
     ended = _event(1, "call.ended", ended_reason="agent_error", ended_by="platform")
@@ -137,8 +138,8 @@ async def test_an_agent_of_an_earlier_dispatch_moves_nothing(api: Api) -> None:
 
 
 async def test_a_token_opens_its_own_attempt_only(api: Api) -> None:
-    _, mine = await _claimed(api)
-    _, theirs = await _claimed(api)
+    _, mine = await claimed(api)
+    _, theirs = await claimed(api)
     path = f"/internal/attempts/{theirs.attempt_id}"
     assert (await mine.http.post(f"{path}/permit")).status_code == 401
     assert (await mine.http.post(f"{path}/events", json={"events": [_event(1)]})).status_code == 401
@@ -147,7 +148,7 @@ async def test_a_token_opens_its_own_attempt_only(api: Api) -> None:
 
 
 async def test_an_api_key_opens_no_internal_route(api: Api) -> None:
-    _, worker = await _claimed(api)
+    _, worker = await claimed(api)
     async with api.client() as client:
         path = f"/internal/attempts/{worker.attempt_id}/permit"
         assert (await client.post(path)).status_code == 401
@@ -155,7 +156,7 @@ async def test_an_api_key_opens_no_internal_route(api: Api) -> None:
 
 
 async def test_the_second_asker_gets_409(api: Api) -> None:
-    call_id, worker = await _claimed(api)
+    call_id, worker = await claimed(api)
     assert (await worker.permit()).json() == {"granted": True}
     second = await worker.permit()
     assert second.status_code == 409 and second.json()["code"] == "permit_refused"

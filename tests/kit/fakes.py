@@ -90,6 +90,12 @@ class FakeRooms:
         self.redispatched.append(room)
         self.rooms[room].dispatches = [dispatch]
 
+    async def ask_once_more(self, room: str, dispatch: Dispatch) -> None:
+        """Add a dispatch."""
+        self._answer()
+        if room in self.rooms:
+            self.rooms[room].dispatches.append(dispatch)
+
     async def remove_participant(self, room: str, identity: str) -> None:
         """Remove a participant."""
         self._answer()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 import wave
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+
+from tests.kit.carrier_ledger import CarrierCall
 
 #: Units: seconds.
 _FRAME = 0.02
@@ -43,7 +46,17 @@ def quiet_stretches(path: Path) -> list[Quiet]:
     return [Quiet(before, after) for before, after in itertools.pairwise(edges) if after > before]
 
 
-def longest_quiet(path: Path, *, after: float = 0.0) -> Quiet:
-    """Give the longest stretch of quiet that ends later than ``after``."""
-    found = [quiet for quiet in quiet_stretches(path) if quiet.ends > after]
+def longest_quiet(seen: CarrierCall, since: datetime, until: datetime) -> Quiet:
+    """Give the longest stretch of quiet at the phone that began between two moments or before.
+
+    What of it came before ``since`` is left out: the callee may have been speaking itself.
+    """
+    answered = seen.at("answered_at")
+    assert answered is not None, "nobody answered"
+    first, last = (since - answered).total_seconds(), (until - answered).total_seconds()
+    found = [
+        Quiet(max(quiet.begins, first), quiet.ends)
+        for quiet in quiet_stretches(Path(seen.raw["heard_wav"]))
+        if quiet.ends > first and quiet.begins < last
+    ]
     return max(found, key=lambda quiet: quiet.seconds)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
 from tests.kit.until import until_sync
+
+_ABLE: Final = re.compile(r'^telephony_workers\{state="ready"\} (\S+)$', re.MULTILINE)
 
 
 def processes(running: dict[str, Any]) -> dict[str, int]:
@@ -27,6 +30,26 @@ def ready(running: dict[str, Any]) -> bool:
         return httpx.get(f"{running['api_url']}/readyz", timeout=5).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def until_workers(running: dict[str, Any], count: int = 2, timeout: float = 60) -> None:
+    """Wait until so many workers take calls, and calls can be placed."""
+    until_sync(
+        lambda: ready(running) and able_workers(running) >= count,
+        timeout,
+        what=f"{count} workers take calls",
+    )
+
+
+def able_workers(running: dict[str, Any]) -> int:
+    """Count the workers that take calls, as the dialer sees them."""
+    headers = {"Authorization": f"Bearer {running['api_key']}"}
+    try:
+        told = httpx.get(f"{running['api_url']}/metrics", headers=headers, timeout=5).text
+    except httpx.HTTPError:
+        return 0
+    found = _ABLE.search(told)
+    return int(float(found[1])) if found else 0
 
 
 def kill(running: dict[str, Any], name: str, timeout: float = 40) -> None:

@@ -14,6 +14,7 @@ from dialer.adapters.database import Database
 from dialer.adapters.tables import attempts, calls, events, metadata, tenants
 from dialer.admission import agents
 from dialer.admission.agents import Agents
+from dialer.calls import takeover
 from dialer.calls.dispatch import Dispatcher
 from dialer.calls.joining import Collaborators, Rules
 from dialer.calls.pacing import RollingPacer
@@ -202,6 +203,12 @@ class Switchboard:
         self.rooms.join(room, f"agent-{worker_id}", ParticipantKind.AGENT)
         await self.report(granted, (EventType.CALL_AGENT_JOINED, {"worker_id": worker_id}))
         return granted
+
+    async def takes_over(self, call_id: str, worker_id: str) -> bool:
+        """Let a worker ask to be the one that takes the conversation over."""
+        granted = await self.grant(call_id)
+        async with self.database.transaction() as tx:
+            return await takeover.take(tx, granted, worker_id)
 
     async def dials(self, call_id: str) -> AttemptGrant:
         """Let an agent join and dial, with its permit."""

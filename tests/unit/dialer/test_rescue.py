@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dialer.calls import takeover
 from dialer.calls.rooms import ParticipantKind
 from telephony.events import EventType
 from telephony.worker_contract import CALLEE_IDENTITY
@@ -92,6 +93,38 @@ async def test_a_worker_that_came_back_without_its_call_takes_it_over(board: Swi
     assert await board.ended(call_id) is None
 
 
+async def test_a_worker_that_was_silent_and_is_back_without_its_call_gets_it_at_once(
+    board: Switchboard,
+) -> None:
+    call_id, granted = await board.talking()
+    await watch(board, 2, only(board, "w1", holds=[granted.attempt_id]))
+    await watch(board, 6)
+    # It is there again, and LiveKit does not know it yet.
+    await watch(board, 2, only(board, "w1", holds=[], registered=False))
+    assert await lost(board, call_id) == 0
+    await board.worker("w1", holds=[])
+    await board.rescuer.step()
+    assert await lost(board, call_id) == 1
+
+
+async def test_a_worker_that_never_gets_ready_is_not_waited_for(board: Switchboard) -> None:
+    call_id, granted = await board.talking()
+    await watch(board, 2, only(board, "w1", holds=[granted.attempt_id]))
+    await watch(board, 12, only(board, "w1", holds=[], registered=False))
+    assert await lost(board, call_id) == 0
+    assert await board.ended(call_id) == ("failed", "lost", "platform")
+
+
+async def test_a_worker_that_was_silent_and_still_has_its_call_keeps_it(
+    board: Switchboard,
+) -> None:
+    call_id, granted = await board.talking()
+    await watch(board, 2, only(board, "w1", holds=[granted.attempt_id]))
+    await watch(board, 6)
+    await watch(board, 6, only(board, "w1", holds=[granted.attempt_id]))
+    assert await lost(board, call_id) == 0
+
+
 async def test_a_call_that_its_worker_gives_up_is_taken_over_at_once(board: Switchboard) -> None:
     call_id, granted = await board.talking()
     await board.worker("w1", stuck=[granted.attempt_id], draining=True, holds=[])
@@ -116,6 +149,35 @@ async def test_a_rescue_that_nobody_joins_ends_the_call(board: Switchboard) -> N
     await watch(board, 9, only(board, "w2"))
     assert await board.ended(call_id) == ("failed", "lost", "platform")
     assert board.rooms.rooms == {}
+
+
+async def test_a_rescue_that_nobody_takes_is_asked_for_again(board: Switchboard) -> None:
+    call_id, _ = await board.talking()
+    await watch(board, 4.5, only(board, "w2"))
+    room = board.rooms.rooms[await _room(board, call_id)]
+    assert len(room.dispatches) == 1
+    await watch(board, 2, only(board, "w2"))
+    assert len(room.dispatches) == 5
+    assert len({dispatch.metadata for dispatch in room.dispatches}) == 1
+
+    assert await board.takes_over(call_id, "w2")
+    await watch(board, 1, only(board, "w2"))
+    assert len(room.dispatches) == 5
+
+
+async def test_of_those_who_are_asked_one_takes_it_over(board: Switchboard) -> None:
+    call_id, granted = await board.talking()
+    assert not await board.takes_over(call_id, "w1"), "nothing is to be taken over"
+    await watch(board, 5, only(board, "w2", "w3"))
+
+    assert await board.takes_over(call_id, "w2")
+    assert not await board.takes_over(call_id, "w3")
+    # Its first answer may have been lost.
+    assert await board.takes_over(call_id, "w2")
+    async with board.database.transaction() as tx:
+        assert not await takeover.take(tx, granted, "w2"), "an old fence is nobody's"
+    await board.agent_joins(call_id, "w2")
+    assert not await board.takes_over(call_id, "w2"), "it was begun already"
 
 
 async def test_an_agent_that_joins_and_never_speaks_is_not_waited_for(board: Switchboard) -> None:
