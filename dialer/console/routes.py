@@ -62,8 +62,7 @@ async def sign_in_by_key(request: Request) -> Response:
     form = parse_qs((await read_limited(request, _MAX_FORM)).decode("utf-8", "replace"))
     key = form.get("key", [""])[0].strip()
     try:
-        async with wired.database.reading() as connection:
-            found = await find_key(connection, key, now=wired.now())
+        found = await find_key(wired.database, key, now=wired.now())
     except Unauthorized:
         return page(request, "sign_in.html", status_code=401, error=_NO_SUCH_KEY)
     return _signed_in(request, found.tenant_id, found.id)

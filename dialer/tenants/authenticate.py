@@ -48,8 +48,7 @@ async def _identify(request: Request) -> str:
     wired = services(request)
     key = bearer(request)
     if key is not None:
-        async with wired.database.reading() as connection:
-            return (await find_key(connection, key, now=wired.now())).tenant_id
+        return (await find_key(wired.database, key, now=wired.now())).tenant_id
     cookie = request.cookies.get(SESSION_COOKIE)
     if cookie is None:
         raise Unauthorized("unauthorized", "The credentials are missing or not valid.")

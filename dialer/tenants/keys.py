@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.adapters.database import Database
 from dialer.adapters.tables import api_keys, tenants
 from telephony.errors import NotFound, Unauthorized
 
@@ -122,20 +124,39 @@ def _record(row: Row[Any]) -> KeyRecord:
     return KeyRecord(row.id, row.name, row.prefix, row.created_at, row.expires_at, row.revoked_at)
 
 
-async def find_key(connection: AsyncConnection, secret: str, *, now: datetime) -> FoundKey:
-    """Tell whose key this is.
+async def find_key(database: Database, secret: str, *, now: datetime) -> FoundKey:
+    """Tell whose key this is, by what is stored now.
 
-    Errors: Unauthorized, the same and after the same work for a key that is unknown, expired or
-    revoked.
+    Shape: those who ask in the same moment share one look; nothing is remembered, so that a key
+    that was revoked opens nothing from then on. Errors: Unauthorized, the same and after the same
+    work for a key that is unknown, expired or revoked.
     """
-    wanted = digest(secret)
-    row = (
-        await connection.execute(select(api_keys).where(api_keys.c.key_hash == wanted))
-    ).one_or_none()
+    return await database.read_together(_find_keys, (digest(secret), now))
+
+
+def _find_keys(
+    connection: Connection, asked: Sequence[tuple[str, datetime]]
+) -> list[FoundKey | Exception]:
+    wanted = {key_hash for key_hash, _ in asked}
+    query = select(*_FOUND).where(api_keys.c.key_hash.in_(wanted))
+    rows = {row.key_hash: row for row in connection.execute(query)}
+    return [_judged(rows.get(key_hash), key_hash, now) for key_hash, now in asked]
+
+
+_FOUND = (
+    api_keys.c.key_hash,
+    api_keys.c.id,
+    api_keys.c.tenant_id,
+    api_keys.c.revoked_at,
+    api_keys.c.expires_at,
+)
+
+
+def _judged(row: Row[Any] | None, wanted: str, now: datetime) -> FoundKey | Exception:
     stored = row.key_hash if row is not None else "0" * 64
     same = hmac.compare_digest(stored, wanted)
     ended = row is None or row.revoked_at is not None
     expired = row is not None and row.expires_at is not None and row.expires_at <= now
     if row is None or not same or ended or expired:
-        raise Unauthorized("unauthorized", "The credentials are missing or not valid.")
+        return Unauthorized("unauthorized", "The credentials are missing or not valid.")
     return FoundKey(str(row.id), str(row.tenant_id))

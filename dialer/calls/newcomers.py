@@ -1,0 +1,141 @@
+"""Write down the sip calls of one moment: all of them in one transaction, each for its own tenant.
+
+What is written of a call is what ``record`` would write: the call, its first attempt, its first
+event, and its idempotency key with the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, insert
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from dialer.adapters.tables import attempts, calls, events, idempotency_keys
+from dialer.calls.idempotency import KeyTaken
+from dialer.calls.store import count_queued, lock_tenant
+from telephony.events import EventType, Source
+
+if TYPE_CHECKING:
+    from dialer.admission.limits import QueueLimit
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An idempotency key, and the answer that it leads to from now on."""
+
+    key: str
+    body_hash: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """One call to be written down.
+
+    Shape: ``call`` and ``attempt`` are rows without tenant, with the same columns for every call.
+    """
+
+    tenant_id: str
+    call: dict[str, Any]
+    attempt: dict[str, Any]
+    key: Key | None
+    now: datetime
+    limit: QueueLimit
+
+
+def write_down(connection: Connection, newcomers: Sequence[Newcomer]) -> list[Newcomer | Exception]:
+    """Write those for whom there is room; gives for each itself, or ``queue_full``.
+
+    Errors: KeyTaken when a key was stored meanwhile; the transaction must then end.
+    """
+    answers: dict[int, Newcomer | Exception] = {}
+    # By name: who locks two tenants locks them in the same order as everybody.
+    for tenant_id in sorted({one.tenant_id for one in newcomers}):
+        mine = [(at, one) for at, one in enumerate(newcomers) if one.tenant_id == tenant_id]
+        store = NewCalls(connection, tenant_id)
+        limit = mine[0][1].limit
+        room = limit.room_for(store, len(mine))
+        store.insert([one for _, one in mine[:room]])
+        for place, (at, one) in enumerate(mine):
+            answers[at] = one if place < room else limit.refusal()
+    return [answers[at] for at in range(len(newcomers))]
+
+
+class NewCalls:
+    """The new calls of one tenant, on one connection."""
+
+    def __init__(self, connection: Connection, tenant_id: str) -> None:
+        self._connection = connection
+        self.tenant_id = tenant_id
+
+    def waiting(self, *, at_most: int) -> int:
+        """Count the tenant's calls that wait, no further than ``at_most``."""
+        counted = self._connection.execute(count_queued(self.tenant_id, at_most=at_most))
+        return counted.scalar_one()
+
+    def one_at_a_time(self) -> None:
+        """Make the tenant's other placers wait until this transaction ends."""
+        self._connection.execute(lock_tenant(self.tenant_id))
+
+    def insert(self, newcomers: Sequence[Newcomer]) -> None:
+        """Store the calls with all that belongs to them.
+
+        Errors: KeyTaken.
+        """
+        if not newcomers:
+            return
+        tenant = {"tenant_id": self.tenant_id}
+        self._connection.execute(
+            insert(calls), [{**tenant, **one.call, "last_sequence": 1} for one in newcomers]
+        )
+        self._connection.execute(
+            insert(attempts),
+            [{**tenant, "call_id": one.call["id"], **one.attempt} for one in newcomers],
+        )
+        self._connection.execute(insert(events), [{**tenant, **_queued(one)} for one in newcomers])
+        self._keep_keys([(one, one.key) for one in newcomers if one.key is not None])
+
+    def _keep_keys(self, keyed: list[tuple[Newcomer, Key]]) -> None:
+        if not keyed:
+            return
+        sqlite = self._connection.dialect.name == "sqlite"
+        statement = (sqlite_insert if sqlite else postgresql_insert)(idempotency_keys)
+        rows = [
+            {
+                "tenant_id": self.tenant_id,
+                "key": key.key,
+                "body_hash": key.body_hash,
+                "call_id": one.call["id"],
+                "response_status": 202,
+                "response_body": key.body,
+                "created_at": one.now,
+            }
+            for one, key in sorted(keyed, key=lambda pair: pair[1].key)
+        ]
+        stored = self._connection.execute(
+            statement.on_conflict_do_nothing(index_elements=["tenant_id", "key"]).returning(
+                idempotency_keys.c.key
+            ),
+            rows,
+        )
+        if len(stored.all()) < len(rows):
+            raise KeyTaken
+
+
+def _queued(one: Newcomer) -> dict[str, Any]:
+    return {
+        "call_id": one.call["id"],
+        "sequence": 1,
+        "attempt_id": one.attempt["id"],
+        "type": EventType.CALL_QUEUED.value,
+        "source": Source.DIALER.value,
+        "source_sequence": "queued",
+        "occurred_at": one.now,
+        "recorded_at": one.now,
+        "data": {},
+    }
