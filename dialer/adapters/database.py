@@ -84,6 +84,7 @@ class Database:
                 hide_parameters=True,
             )
             postgres_patience.guard(engine, patience=self._patience)
+            _many_rows_at_once(engine.sync_engine)
             return engine
         engine = create_async_engine(
             self.url,
@@ -208,7 +209,14 @@ def _sqlite_engine(url: URL) -> Engine:
         url.set(drivername="sqlite+pysqlite"), poolclass=StaticPool, hide_parameters=True
     )
     event.listen(engine, "connect", _sqlite_pragmas)
+    _many_rows_at_once(engine)
     return engine
+
+
+def _many_rows_at_once(engine: Engine) -> None:
+    # Many rows go in one statement, not one by one: on SQLite each statement gives up Python's
+    # lock, and whoever gave it up while requests are served waits milliseconds to have it back.
+    engine.dialect.use_insertmanyvalues_wo_returning = True
 
 
 @asynccontextmanager

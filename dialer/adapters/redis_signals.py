@@ -33,7 +33,8 @@ class RedisSignals(LocalSignals):
         self._redis: Any = redis  # its methods are typed in parts only
         self._channel = f"telephony:{deployment}:signals"
         self._me = secrets.token_hex(8)
-        self._outgoing: asyncio.Queue[list[str]] = asyncio.Queue(_MOST_WAITING)
+        self._outgoing: asyncio.Queue[tuple[str, ...]] = asyncio.Queue(_MOST_WAITING)
+        self._unsent: set[tuple[str, ...]] = set()
 
     async def call_changed(self, tenant_id: str, call_id: str) -> None:
         """Wake who watches this call."""
@@ -57,13 +58,18 @@ class RedisSignals(LocalSignals):
             both.create_task(keep_going("signals in", self._carry_in))
 
     def _send(self, *what: str) -> None:
+        if what in self._unsent:
+            return  # what was not said yet need not be said twice
         with contextlib.suppress(asyncio.QueueFull):
-            self._outgoing.put_nowait([self._me, *what])
+            self._outgoing.put_nowait(what)
+            self._unsent.add(what)
 
     async def _carry_out(self) -> float:
         what = await self._outgoing.get()
+        # Before it is sent: what changes while it is under way must be said again.
+        self._unsent.discard(what)
         async with translated():
-            await self._redis.publish(self._channel, json.dumps(what))
+            await self._redis.publish(self._channel, json.dumps([self._me, *what]))
         return 0.0
 
     async def _carry_in(self) -> float:

@@ -85,6 +85,20 @@ def _attempts_with_calls(*more: Any) -> Select[Any]:
     return query
 
 
+_WAITS = (
+    attempts.c.state == AttemptState.WAITING.value,
+    calls.c.status == CallStatus.QUEUED.value,
+    calls.c.call_type == CallType.SIP.value,
+    calls.c.hangup_requested_at.is_(None),
+)
+
+
+async def any_waits(connection: AsyncConnection) -> bool:
+    """Tell whether there is a call that waits."""
+    query = _attempts_with_calls().where(*_WAITS).limit(1)
+    return (await connection.execute(query)).first() is not None
+
+
 async def waiting(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:
     """List what waits: oldest first, and one of each tenant's before anyone's second."""
     turn = func.row_number().over(
@@ -92,12 +106,7 @@ async def waiting(connection: AsyncConnection, *, limit: int) -> list[Row[Any]]:
     )
     query = (
         _attempts_with_calls(turn.label("turn"))
-        .where(
-            attempts.c.state == AttemptState.WAITING.value,
-            calls.c.status == CallStatus.QUEUED.value,
-            calls.c.call_type == CallType.SIP.value,
-            calls.c.hangup_requested_at.is_(None),
-        )
+        .where(*_WAITS)
         .order_by("turn", calls.c.queued_at, calls.c.id)
         .limit(limit)
     )

@@ -12,8 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, insert
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import IntegrityError
 
 from dialer.adapters.tables import attempts, calls, events, idempotency_keys
 from dialer.calls.idempotency import KeyTaken
@@ -49,7 +48,7 @@ class Newcomer:
 
 
 def write_down(connection: Connection, newcomers: Sequence[Newcomer]) -> list[Newcomer | Exception]:
-    """Write those for whom there is room; gives for each itself, or ``queue_full``.
+    """Write those for whom there is room; gives for each itself, ``queue_full`` or KeyTaken.
 
     Errors: KeyTaken when a key was stored meanwhile; the transaction must then end.
     """
@@ -57,13 +56,40 @@ def write_down(connection: Connection, newcomers: Sequence[Newcomer]) -> list[Ne
     # By name: who locks two tenants locks them in the same order as everybody.
     for tenant_id in sorted({one.tenant_id for one in newcomers}):
         mine = [(at, one) for at, one in enumerate(newcomers) if one.tenant_id == tenant_id]
-        store = NewCalls(connection, tenant_id)
-        limit = mine[0][1].limit
-        room = limit.room_for(store, len(mine))
-        store.insert([one for _, one in mine[:room]])
-        for place, (at, one) in enumerate(mine):
-            answers[at] = one if place < room else limit.refusal()
+        answers |= _write_tenants(NewCalls(connection, tenant_id), mine)
     return [answers[at] for at in range(len(newcomers))]
+
+
+def _write_tenants(
+    store: NewCalls, mine: list[tuple[int, Newcomer]]
+) -> dict[int, Newcomer | Exception]:
+    limit = mine[0][1].limit
+    first, later = _one_of_each_key(mine)
+    room = limit.room_for(store, len(first))
+    store.insert([one for _, one in first[:room]])
+    answers: dict[int, Newcomer | Exception] = {
+        at: one if place < room else limit.refusal() for place, (at, one) in enumerate(first)
+    }
+    for at, winner in later.items():
+        # Where the first was refused, nothing has this key, and all of them are refused alike.
+        written = isinstance(answers[winner], Newcomer)
+        answers[at] = KeyTaken() if written else limit.refusal()
+    return answers
+
+
+def _one_of_each_key(
+    mine: list[tuple[int, Newcomer]],
+) -> tuple[list[tuple[int, Newcomer]], dict[int, int]]:
+    """Part those that come first with their key from those that follow; these with their first."""
+    first: list[tuple[int, Newcomer]] = []
+    later: dict[int, int] = {}
+    seen: dict[str, int] = {}
+    for at, one in mine:
+        if one.key is not None and (winner := seen.setdefault(one.key.key, at)) != at:
+            later[at] = winner
+        else:
+            first.append((at, one))
+    return first, later
 
 
 class NewCalls:
@@ -103,8 +129,6 @@ class NewCalls:
     def _keep_keys(self, keyed: list[tuple[Newcomer, Key]]) -> None:
         if not keyed:
             return
-        sqlite = self._connection.dialect.name == "sqlite"
-        statement = (sqlite_insert if sqlite else postgresql_insert)(idempotency_keys)
         rows = [
             {
                 "tenant_id": self.tenant_id,
@@ -117,14 +141,11 @@ class NewCalls:
             }
             for one, key in sorted(keyed, key=lambda pair: pair[1].key)
         ]
-        stored = self._connection.execute(
-            statement.on_conflict_do_nothing(index_elements=["tenant_id", "key"]).returning(
-                idempotency_keys.c.key
-            ),
-            rows,
-        )
-        if len(stored.all()) < len(rows):
-            raise KeyTaken
+        try:
+            self._connection.execute(insert(idempotency_keys), rows)
+        except IntegrityError:
+            # By another process, since each of them was looked for.
+            raise KeyTaken from None
 
 
 def _queued(one: Newcomer) -> dict[str, Any]:

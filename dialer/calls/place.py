@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.admission.caller_id import caller_id
 from dialer.admission.destinations import allowed_country, destination
 from dialer.admission.workers import check_seat, workers_there
-from dialer.calls import claims
+from dialer.calls import claims, idempotency
 from dialer.calls.briefing import dial_request, room_name
 from dialer.calls.claims import Claim
 from dialer.calls.idempotency import First, Keyring, KeyTaken
@@ -95,26 +95,25 @@ async def place(order: Order, wired: Services) -> Placed:
 
 async def _first(order: Order, wired: Services) -> Placed | None:
     assert order.key is not None
+    first = await idempotency.first(
+        wired.database, order.tenant_id, order.key, order.body_hash, now=wired.now()
+    )
+    if first is None:
+        return None
+    if order.command.call_type is CallType.SIP and first.body is not None:
+        return Placed(first.body, replayed=True)
+    return await _again(first, order, wired)
+
+
+async def _again(first: First, order: Order, wired: Services) -> Placed:
     async with wired.database.reading() as connection:
-        keyring = Keyring(connection, order.tenant_id)
-        first = await keyring.first(order.key, order.body_hash, now=wired.now())
-        if first is None:
-            return None
-        return await _again(first, order, connection, wired)
-
-
-async def _again(
-    first: First, order: Order, connection: AsyncConnection, wired: Services
-) -> Placed:
-    calls = Calls(connection, order.tenant_id)
-    body = first.body
-    if body is None:
-        body = call_view(await calls.get(first.call_id)).model_dump(mode="json")
-    if order.command.call_type is CallType.SIP:
-        return Placed(body, replayed=True)
+        calls = Calls(connection, order.tenant_id)
+        body = first.body
+        if body is None:
+            body = call_view(await calls.get(first.call_id)).model_dump(mode="json")
+        attempt = await calls.newest_attempt(first.call_id)
     # Participant tokens are not kept: a new one for the same room, as long as there is one.
-    attempt = await calls.newest_attempt(first.call_id)
-    if attempt.state == AttemptState.ENDED.value:
+    if order.command.call_type is CallType.SIP or attempt.state == AttemptState.ENDED.value:
         return Placed(body, replayed=True)
     return Placed(body | _way_in(attempt.room, wired), replayed=True)
 
