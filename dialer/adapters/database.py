@@ -68,6 +68,8 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._reader = self._reading_engine()
         self._writer = self._writing_engine()
+        # Batches only look: no transaction to begin and to end, each of them a trip to the server.
+        self._looking = self._reader.execution_options(isolation_level="AUTOCOMMIT")
         self._writing = asyncio.Lock()
         self._threads = _Threads(self.url) if self.is_sqlite else None
         self._batches: dict[tuple[bool, Any], Together[Any, Any]] = {}
@@ -84,7 +86,6 @@ class Database:
                 hide_parameters=True,
             )
             postgres_patience.guard(engine, patience=self._patience)
-            _many_rows_at_once(engine.sync_engine)
             return engine
         engine = create_async_engine(
             self.url,
@@ -153,7 +154,7 @@ class Database:
 
     async def _carry_reading(self, work: Callable[[Connection], Any]) -> Any:
         if self._threads is None:
-            async with self.reading() as connection:
+            async with _translated(), self._looking.connect() as connection:
                 return await connection.run_sync(work)
         async with _translated():
             return await self._threads.read(work)
@@ -209,14 +210,7 @@ def _sqlite_engine(url: URL) -> Engine:
         url.set(drivername="sqlite+pysqlite"), poolclass=StaticPool, hide_parameters=True
     )
     event.listen(engine, "connect", _sqlite_pragmas)
-    _many_rows_at_once(engine)
     return engine
-
-
-def _many_rows_at_once(engine: Engine) -> None:
-    # Many rows go in one statement, not one by one: on SQLite each statement gives up Python's
-    # lock, and whoever gave it up while requests are served waits milliseconds to have it back.
-    engine.dialect.use_insertmanyvalues_wo_returning = True
 
 
 @asynccontextmanager

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from dialer.adapters.many_rows import insert_rows
 from dialer.adapters.tables import attempts, calls, events, idempotency_keys
 from dialer.calls.idempotency import KeyTaken
 from dialer.calls.store import count_queued, lock_tenant
@@ -116,14 +117,17 @@ class NewCalls:
         if not newcomers:
             return
         tenant = {"tenant_id": self.tenant_id}
-        self._connection.execute(
-            insert(calls), [{**tenant, **one.call, "last_sequence": 1} for one in newcomers]
+        insert_rows(
+            self._connection,
+            calls,
+            [{**tenant, **one.call, "last_sequence": 1} for one in newcomers],
         )
-        self._connection.execute(
-            insert(attempts),
+        insert_rows(
+            self._connection,
+            attempts,
             [{**tenant, "call_id": one.call["id"], **one.attempt} for one in newcomers],
         )
-        self._connection.execute(insert(events), [{**tenant, **_queued(one)} for one in newcomers])
+        insert_rows(self._connection, events, [{**tenant, **_queued(one)} for one in newcomers])
         self._keep_keys([(one, one.key) for one in newcomers if one.key is not None])
 
     def _keep_keys(self, keyed: list[tuple[Newcomer, Key]]) -> None:
@@ -142,7 +146,7 @@ class NewCalls:
             for one, key in sorted(keyed, key=lambda pair: pair[1].key)
         ]
         try:
-            self._connection.execute(insert(idempotency_keys), rows)
+            insert_rows(self._connection, idempotency_keys, rows)
         except IntegrityError:
             # By another process, since each of them was looked for.
             raise KeyTaken from None
