@@ -15,29 +15,52 @@ from typing import Any
 
 from sqlalchemy import JSON, Connection, Table, TextClause, text
 
+#: Rows of one table; all of them name the same columns.
+Rows = tuple[Table, Sequence[Mapping[str, Any]]]
 
-def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert the rows; all of them name the same columns.
+
+def insert_rows(connection: Connection, *batches: Rows) -> None:
+    """Insert rows of one table, or of several whose later ones refer to the earlier ones.
 
     Shape: values are texts, whole numbers, aware times and None; whatever JSON can hold in columns
-    of that type.
+    of that type. Postgres takes all tables in one trip.
     """
-    if not rows:
-        return
-    sqlite = connection.dialect.name == "sqlite"
-    statement = _statement(table, tuple(rows[0]), sqlite)
-    told = json.dumps([*rows], default=_sqlite_time if sqlite else _time)
-    connection.execute(statement, {"rows": told})
+    wanted = [(table, rows) for table, rows in batches if rows]
+    if connection.dialect.name == "sqlite":
+        for table, rows in wanted:
+            statement = _into_sqlite(table, tuple(rows[0]))
+            connection.execute(statement, {"rows": json.dumps([*rows], default=_sqlite_time)})
+    elif wanted:
+        statement = _into_postgres(tuple((table, tuple(rows[0])) for table, rows in wanted))
+        told = {
+            f"rows_{at}": json.dumps([*rows], default=_time) for at, (_, rows) in enumerate(wanted)
+        }
+        connection.execute(statement, told)
 
 
 @cache
-def _statement(table: Table, names: tuple[str, ...], sqlite: bool) -> TextClause:
-    columns = ", ".join(f'"{name}"' for name in names)
-    if not sqlite:
-        rows = f"json_populate_recordset(CAST(NULL AS {table.name}), CAST(:rows AS json))"
-        return text(f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {rows}")
+def _into_postgres(tables: tuple[tuple[Table, tuple[str, ...]], ...]) -> TextClause:
+    parts: list[str] = []
+    for at, (table, names) in enumerate(tables):
+        columns = _columns(names)
+        rows = f"json_populate_recordset(CAST(NULL AS {table.name}), CAST(:rows_{at} AS json))"
+        parts.append(f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {rows}")
+    *first, last = parts
+    # References are checked when all of the statement is done.
+    before = ", ".join(f"part_{at} AS ({part})" for at, part in enumerate(first))
+    return text(f"WITH {before} {last}" if before else last)
+
+
+@cache
+def _into_sqlite(table: Table, names: tuple[str, ...]) -> TextClause:
     values = ", ".join(_of_json(table, name) for name in names)
-    return text(f"INSERT INTO {table.name} ({columns}) SELECT {values} FROM json_each(:rows)")
+    return text(
+        f"INSERT INTO {table.name} ({_columns(names)}) SELECT {values} FROM json_each(:rows)"
+    )
+
+
+def _columns(names: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def _of_json(table: Table, name: str) -> str:

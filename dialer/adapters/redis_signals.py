@@ -23,6 +23,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 #: More than this waits only while Redis is away, and then it is of no use later.
 _MOST_WAITING = 1000
+#: Units: seconds. What is said meanwhile goes out together, and once.
+_REST = 0.005
 
 
 class RedisSignals(LocalSignals):
@@ -65,12 +67,16 @@ class RedisSignals(LocalSignals):
             self._unsent.add(what)
 
     async def _carry_out(self) -> float:
-        what = await self._outgoing.get()
-        # Before it is sent: what changes while it is under way must be said again.
-        self._unsent.discard(what)
-        async with translated():
-            await self._redis.publish(self._channel, json.dumps([self._me, *what]))
-        return 0.0
+        outgoing = [await self._outgoing.get()]
+        while not self._outgoing.empty():
+            outgoing.append(self._outgoing.get_nowait())
+        # Before they are sent: what changes while they are under way must be said again.
+        self._unsent.difference_update(outgoing)
+        async with translated(), self._redis.pipeline(transaction=False) as pipeline:
+            for what in outgoing:
+                pipeline.publish(self._channel, json.dumps([self._me, *what]))
+            await pipeline.execute()
+        return _REST
 
     async def _carry_in(self) -> float:
         async with translated(), self._redis.pubsub() as listener:

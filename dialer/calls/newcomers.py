@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -114,42 +115,41 @@ class NewCalls:
 
         Errors: KeyTaken.
         """
-        if not newcomers:
-            return
         tenant = {"tenant_id": self.tenant_id}
-        insert_rows(
-            self._connection,
-            calls,
-            [{**tenant, **one.call, "last_sequence": 1} for one in newcomers],
-        )
-        insert_rows(
-            self._connection,
-            attempts,
-            [{**tenant, "call_id": one.call["id"], **one.attempt} for one in newcomers],
-        )
-        insert_rows(self._connection, events, [{**tenant, **_queued(one)} for one in newcomers])
-        self._keep_keys([(one, one.key) for one in newcomers if one.key is not None])
-
-    def _keep_keys(self, keyed: list[tuple[Newcomer, Key]]) -> None:
-        if not keyed:
-            return
-        rows = [
-            {
-                "tenant_id": self.tenant_id,
-                "key": key.key,
-                "body_hash": key.body_hash,
-                "call_id": one.call["id"],
-                "response_status": 202,
-                "response_body": key.body,
-                "created_at": one.now,
-            }
-            for one, key in sorted(keyed, key=lambda pair: pair[1].key)
-        ]
         try:
-            insert_rows(self._connection, idempotency_keys, rows)
-        except IntegrityError:
+            insert_rows(
+                self._connection,
+                (calls, [{**tenant, **one.call, "last_sequence": 1} for one in newcomers]),
+                (
+                    attempts,
+                    [{**tenant, "call_id": one.call["id"], **one.attempt} for one in newcomers],
+                ),
+                (events, [{**tenant, **_queued(one)} for one in newcomers]),
+                # In order: two processes that store the same two keys wait for each other once.
+                (
+                    idempotency_keys,
+                    sorted(
+                        ({**tenant, **_kept(one, one.key)} for one in newcomers if one.key),
+                        key=itemgetter("key"),
+                    ),
+                ),
+            )
+        except IntegrityError as error:
+            if idempotency_keys.name not in str(error.orig):
+                raise
             # By another process, since each of them was looked for.
             raise KeyTaken from None
+
+
+def _kept(one: Newcomer, key: Key) -> dict[str, Any]:
+    return {
+        "key": key.key,
+        "body_hash": key.body_hash,
+        "call_id": one.call["id"],
+        "response_status": 202,
+        "response_body": key.body,
+        "created_at": one.now,
+    }
 
 
 def _queued(one: Newcomer) -> dict[str, Any]:

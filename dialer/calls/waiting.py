@@ -99,4 +99,4 @@ async def _tell(
         }
         for row in batch
     ]
-    await tx.run_sync(insert_rows, events, rows)
+    await tx.run_sync(insert_rows, (events, rows))
