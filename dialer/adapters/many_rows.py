@@ -32,10 +32,16 @@ def insert_rows(connection: Connection, *batches: Rows) -> None:
             connection.execute(statement, {"rows": json.dumps([*rows], default=_sqlite_time)})
     elif wanted:
         statement = _into_postgres(tuple((table, tuple(rows[0])) for table, rows in wanted))
-        told = {
-            f"rows_{at}": json.dumps([*rows], default=_time) for at, (_, rows) in enumerate(wanted)
-        }
+        told = {f"rows_{at}": _told(table, rows) for at, (table, rows) in enumerate(wanted)}
         connection.execute(statement, told)
+
+
+def _told(table: Table, rows: Sequence[Mapping[str, Any]]) -> str:
+    # JSON inside of JSON goes as a text: Postgres looks into the outer one, and refuses a NUL
+    # there that it keeps well in a column.
+    inner = [name for name in rows[0] if isinstance(table.c[name].type, JSON)]
+    plain = [{**row, **{name: json.dumps(row[name]) for name in inner}} for row in rows]
+    return json.dumps(plain, default=_time)
 
 
 @cache
@@ -44,7 +50,8 @@ def _into_postgres(tables: tuple[tuple[Table, tuple[str, ...]], ...]) -> TextCla
     for at, (table, names) in enumerate(tables):
         columns = _columns(names)
         rows = f"json_populate_recordset(CAST(NULL AS {table.name}), CAST(:rows_{at} AS json))"
-        parts.append(f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {rows}")
+        values = ", ".join(_of_record(table, name) for name in names)
+        parts.append(f"INSERT INTO {table.name} ({columns}) SELECT {values} FROM {rows}")
     *first, last = parts
     # References are checked when all of the statement is done.
     before = ", ".join(f"part_{at} AS ({part})" for at, part in enumerate(first))
@@ -61,6 +68,11 @@ def _into_sqlite(table: Table, names: tuple[str, ...]) -> TextClause:
 
 def _columns(names: Sequence[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
+
+
+def _of_record(table: Table, name: str) -> str:
+    inner = isinstance(table.c[name].type, JSON)
+    return f"CAST(\"{name}\" #>> '{{}}' AS json)" if inner else f'"{name}"'
 
 
 def _of_json(table: Table, name: str) -> str:
