@@ -53,17 +53,21 @@ def _postgres() -> Generator[tuple[str, str]]:
 
 async def _on(stage: Stage, database: str, url: str, seconds: float) -> list[dict[str, Any]]:
     await asyncio.to_thread(migrations.upgrade, url)
-    key = await _key(url)
+    spare = _migrated(stage)
+    key, other = await _key(url), await _key(spare)
     found: list[dict[str, Any]] = []
     async with (
         _serving(stage, url, ("dialer", "api"), "durable") as durable,
-        _serving(stage, _migrated(stage), ("bench.empty_api",), "empty") as empty,
+        _serving(stage, spare, ("bench.empty_api",), "empty") as empty,
     ):
+        routes = {
+            "durable": (f"{durable}/calls", key),
+            "emptied": (f"{empty}/calls", other),
+            "bare": (f"{empty}/bare", other),
+        }
         for number in range(_ROUNDS + 1):
-            routes = {"durable": f"{durable}/calls", "emptied": f"{empty}/calls"}
-            routes["bare"] = f"{empty}/bare"
-            for kind, route in routes.items():
-                told = await _load(route, key, 1.0 if number == 0 else seconds)
+            for kind, (route, opens) in routes.items():
+                told = await _load(route, opens, 1.0 if number == 0 else seconds)
                 if number == 0:  # warming up
                     continue
                 found.append({"database": database, "kind": kind, **told})

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import resource
+import secrets
 import time
 from dataclasses import dataclass, field
 from typing import Final, cast
@@ -28,12 +29,20 @@ class Tally:
     until: float
     latencies: list[float] = field(default_factory=list[float])
     statuses: dict[int, int] = field(default_factory=dict[int, int])
+    keys: int = field(default_factory=lambda: secrets.randbits(40) << 24)
+
+    def next_key(self) -> int:
+        """Give an Idempotency-Key that was not used before, as a number."""
+        self.keys += 1
+        return self.keys
 
 
 class Client(asyncio.Protocol):
     """One connection with one request in flight at any time."""
 
-    def __init__(self, request: bytes, tally: Tally, done: asyncio.Future[None]) -> None:
+    def __init__(
+        self, request: tuple[bytes, bytes], tally: Tally, done: asyncio.Future[None]
+    ) -> None:
         self._request = request
         self._tally = tally
         self._done = done
@@ -68,7 +77,9 @@ class Client(asyncio.Protocol):
     def _send(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._sent = time.perf_counter()
-        self._transport.write(self._request)
+        # Every request is another one: what was answered before would be answered from memory.
+        before, after = self._request
+        self._transport.write(b"%b%016x%b" % (before, self._tally.next_key(), after))
 
 
 async def load(url: str, key: str, in_flight: int, seconds: float) -> dict[str, object]:
@@ -95,12 +106,13 @@ async def load(url: str, key: str, in_flight: int, seconds: float) -> dict[str, 
     }
 
 
-def _request(host: str, path: str, key: str) -> bytes:
-    head = (
+def _request(host: str, path: str, key: str) -> tuple[bytes, bytes]:
+    """Give what comes before and behind the Idempotency-Key."""
+    before = (
         f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(_BODY)}\r\n\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(_BODY)}\r\nIdempotency-Key: "
     )
-    return head.encode() + _BODY
+    return before.encode(), b"\r\n\r\n" + _BODY
 
 
 def _quantile(values: list[float], share: float) -> float:

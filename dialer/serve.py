@@ -22,11 +22,15 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 #: Units: seconds. Streams that are still open are cut off after this.
 _GRACE = 3
+#: Units: seconds. Python's own choice is ten times as long.
+_SWITCH_INTERVAL = 0.0005
 
 
 def serve_api(settings: Settings, *, loops: bool) -> None:
     """Serve until told to stop."""
     owner = _prepare(settings)
+    # Threads talk to SQLite for a busy event loop: each of their short turns waits this long.
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     try:
         app = create_app(settings, loops=loops)
     except AgentsFileError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from fastapi import FastAPI
@@ -17,6 +17,7 @@ from dialer.calls.rooms import Rooms
 from dialer.calls.signals import Signals
 from dialer.ingest.livekit_webhook import WebhookReader
 from dialer.settings import Settings
+from dialer.tenants.keys import KnownKeys
 from dialer.tenants.tokens import Tokens
 from dialer.workers.presence import Presence
 
@@ -37,6 +38,7 @@ class Services:
     webhooks: WebhookReader
     ping_redis: Callable[[], Awaitable[None]]
     now: Callable[[], datetime]
+    known_keys: KnownKeys = field(default_factory=KnownKeys)
 
 
 def services(connection: HTTPConnection) -> Services:

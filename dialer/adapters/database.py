@@ -2,24 +2,33 @@
 
 SQLite has one writer by nature, so all writing goes through one connection whose transactions begin
 IMMEDIATE: waiting happens here, in order, and not as "database is locked" somewhere else.
+
+What every request needs alike is done for many of them at once (``written_together`` and
+``read_together``). On SQLite such a batch runs whole in a thread of its own: one change of threads
+for a batch, where the asynchronous driver needs several for each statement.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
 from dialer.adapters import postgres_patience
+from dialer.adapters.together import Together, Work
 from telephony.errors import Unavailable
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -59,7 +68,11 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._reader = self._reading_engine()
         self._writer = self._writing_engine()
+        # Batches only look: no transaction to begin and to end, each of them a trip to the server.
+        self._looking = self._reader.execution_options(isolation_level="AUTOCOMMIT")
         self._writing = asyncio.Lock()
+        self._threads = _Threads(self.url) if self.is_sqlite else None
+        self._batches: dict[tuple[bool, Any], Together[Any, Any]] = {}
 
     def _reading_engine(self) -> AsyncEngine:
         # Parameters are numbers and spoken words: no error text may print them.
@@ -111,10 +124,93 @@ class Database:
         async with _translated(), self._reader.connect() as connection:
             yield connection
 
+    async def written_together(self, work: Work[Item, Result], item: Item) -> Result:
+        """Have one item written with those that others ask for now; it is committed on return.
+
+        Errors: the item's own; Unavailable as ``transaction``.
+        """
+        return await self._together(work, item, writes=True)
+
+    async def read_together(self, work: Work[Item, Result], item: Item) -> Result:
+        """Have one item read with those that others ask for now, after this was called.
+
+        Errors: the item's own; Unavailable as ``reading``.
+        """
+        return await self._together(work, item, writes=False)
+
+    async def _together(self, work: Work[Item, Result], item: Item, *, writes: bool) -> Result:
+        together = self._batches.get((writes, work))
+        if together is None:
+            together = Together(work, self._carry_writing if writes else self._carry_reading)
+            self._batches[writes, work] = together
+        return await together.ask(item)
+
+    async def _carry_writing(self, work: Callable[[Connection], Any]) -> Any:
+        if self._threads is None:
+            async with self.transaction() as tx:
+                return await tx.run_sync(work)
+        async with self._writing, _translated():
+            return await self._threads.write(work)
+
+    async def _carry_reading(self, work: Callable[[Connection], Any]) -> Any:
+        if self._threads is None:
+            async with _translated(), self._looking.connect() as connection:
+                return await connection.run_sync(work)
+        async with _translated():
+            return await self._threads.read(work)
+
     async def close(self) -> None:
-        """Close every connection."""
+        """Answer everybody who waits for a batch, and close every connection."""
+        for together in self._batches.values():
+            await together.settled()
+        if self._threads is not None:
+            await self._threads.close()
         await self._writer.dispose()
         await self._reader.dispose()
+
+
+class _Threads:
+    """SQLite's batches: a thread with a connection that writes, and one with one that reads."""
+
+    def __init__(self, url: URL) -> None:
+        self._writer = _sqlite_engine(url)
+        event.listen(self._writer, "begin", _begin_immediate)
+        self._reader = _sqlite_engine(url)
+        self._writing = ThreadPoolExecutor(1, "database-writer")
+        self._reading = ThreadPoolExecutor(1, "database-reader")
+
+    async def write(self, work: Callable[[Connection], Any]) -> Any:
+        """Do it in one transaction."""
+
+        def done() -> Any:
+            with self._writer.begin() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._writing, done)
+
+    async def read(self, work: Callable[[Connection], Any]) -> Any:
+        """Do it with what is committed."""
+
+        def done() -> Any:
+            with self._reader.connect() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._reading, done)
+
+    async def close(self) -> None:
+        """Close both connections, and end both threads."""
+        loop = asyncio.get_running_loop()
+        for executor, engine in ((self._writing, self._writer), (self._reading, self._reader)):
+            await loop.run_in_executor(executor, engine.dispose)
+            executor.shutdown(wait=False)
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url.set(drivername="sqlite+pysqlite"), poolclass=StaticPool, hide_parameters=True
+    )
+    event.listen(engine, "connect", _sqlite_pragmas)
+    return engine
 
 
 @asynccontextmanager

@@ -23,6 +23,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 #: More than this waits only while Redis is away, and then it is of no use later.
 _MOST_WAITING = 1000
+#: Units: seconds. What is said meanwhile goes out together, and once.
+_REST = 0.005
 
 
 class RedisSignals(LocalSignals):
@@ -33,7 +35,8 @@ class RedisSignals(LocalSignals):
         self._redis: Any = redis  # its methods are typed in parts only
         self._channel = f"telephony:{deployment}:signals"
         self._me = secrets.token_hex(8)
-        self._outgoing: asyncio.Queue[list[str]] = asyncio.Queue(_MOST_WAITING)
+        self._outgoing: asyncio.Queue[tuple[str, ...]] = asyncio.Queue(_MOST_WAITING)
+        self._unsent: set[tuple[str, ...]] = set()
 
     async def call_changed(self, tenant_id: str, call_id: str) -> None:
         """Wake who watches this call."""
@@ -57,14 +60,23 @@ class RedisSignals(LocalSignals):
             both.create_task(keep_going("signals in", self._carry_in))
 
     def _send(self, *what: str) -> None:
+        if what in self._unsent:
+            return  # what was not said yet need not be said twice
         with contextlib.suppress(asyncio.QueueFull):
-            self._outgoing.put_nowait([self._me, *what])
+            self._outgoing.put_nowait(what)
+            self._unsent.add(what)
 
     async def _carry_out(self) -> float:
-        what = await self._outgoing.get()
-        async with translated():
-            await self._redis.publish(self._channel, json.dumps(what))
-        return 0.0
+        outgoing = [await self._outgoing.get()]
+        while not self._outgoing.empty():
+            outgoing.append(self._outgoing.get_nowait())
+        # Before they are sent: what changes while they are under way must be said again.
+        self._unsent.difference_update(outgoing)
+        async with translated(), self._redis.pipeline(transaction=False) as pipeline:
+            for what in outgoing:
+                pipeline.publish(self._channel, json.dumps([self._me, *what]))
+            await pipeline.execute()
+        return _REST
 
     async def _carry_in(self) -> float:
         async with translated(), self._redis.pubsub() as listener:

@@ -7,11 +7,14 @@ read, before anything waits for a place to write.
 from __future__ import annotations
 
 from dialer.adapters.database import Database
+from dialer.adapters.together import BATCH
+from dialer.calls.newcomers import NewCalls
 from dialer.calls.store import Calls
 from telephony.errors import Conflict
 
-#: Below the limit by this much, racing placers cannot pass it, and need not wait for each other.
-_NEAR = 64
+#: Below the limit by this much, racing processes with a batch each cannot pass it, and need not
+#: wait for each other.
+_NEAR = 4 * BATCH
 #: Units: seconds.
 _RETRY_AFTER = 5
 
@@ -34,26 +37,28 @@ class QueueLimit:
         async with database.reading() as connection:
             waiting = await Calls(connection, tenant_id).queued(at_most=self._at_most)
         if waiting >= self._at_most:
-            raise self._refusal()
+            raise self.refusal()
         self._full.discard(tenant_id)
 
-    async def room_for_one(self, calls: Calls) -> None:
-        """Refuse another waiting call where there are as many as may wait.
+    def room_for(self, newcomers: NewCalls, wanted: int) -> int:
+        """Tell how many of so many calls may still wait; the others are refused.
 
-        Shape: call it in the transaction that writes the call. Errors: Conflict ``queue_full``.
+        Shape: call it in the transaction that writes the calls.
         """
-        waiting = await calls.queued(at_most=self._at_most)
-        if waiting + _NEAR < self._at_most:
-            return
+        waiting = newcomers.waiting(at_most=self._at_most)
+        if waiting + wanted + _NEAR < self._at_most:
+            return wanted
         if waiting < self._at_most:
             # Near the limit placers take turns, so that none counts a place that another takes.
-            await calls.one_at_a_time()
-            waiting = await calls.queued(at_most=self._at_most)
-        if waiting >= self._at_most:
-            self._full.add(calls.tenant_id)
-            raise self._refusal()
+            newcomers.one_at_a_time()
+            waiting = newcomers.waiting(at_most=self._at_most)
+        room = max(0, min(wanted, self._at_most - waiting))
+        if room < wanted:
+            self._full.add(newcomers.tenant_id)
+        return room
 
-    def _refusal(self) -> Conflict:
+    def refusal(self) -> Conflict:
+        """Say that there is no room."""
         return Conflict(
             "queue_full",
             f"There are {self._at_most} calls waiting already.",

@@ -85,6 +85,23 @@ def _attempts_with_calls(*more: Any) -> Select[Any]:
     return query
 
 
+def _may_leave(now: datetime) -> tuple[Any, ...]:
+    return (
+        attempts.c.state == AttemptState.WAITING.value,
+        calls.c.status == CallStatus.QUEUED.value,
+        calls.c.call_type == CallType.SIP.value,
+        calls.c.hangup_requested_at.is_(None),
+        # Of a waiting attempt this is the end of its rest; see dialer/calls/returning.py.
+        or_(attempts.c.lease_expires_at.is_(None), attempts.c.lease_expires_at <= now),
+    )
+
+
+async def any_waits(connection: AsyncConnection, *, now: datetime) -> bool:
+    """Tell whether there is a call that may leave."""
+    query = _attempts_with_calls().where(*_may_leave(now)).limit(1)
+    return (await connection.execute(query)).first() is not None
+
+
 async def waiting(connection: AsyncConnection, *, limit: int, now: datetime) -> list[Row[Any]]:
     """List what may leave: oldest first, and one of each tenant's before anyone's second."""
     turn = func.row_number().over(
@@ -92,14 +109,7 @@ async def waiting(connection: AsyncConnection, *, limit: int, now: datetime) -> 
     )
     query = (
         _attempts_with_calls(turn.label("turn"))
-        .where(
-            attempts.c.state == AttemptState.WAITING.value,
-            calls.c.status == CallStatus.QUEUED.value,
-            calls.c.call_type == CallType.SIP.value,
-            calls.c.hangup_requested_at.is_(None),
-            # Of a waiting attempt this is the end of its rest; see dialer/calls/returning.py.
-            or_(attempts.c.lease_expires_at.is_(None), attempts.c.lease_expires_at <= now),
-        )
+        .where(*_may_leave(now))
         .order_by("turn", calls.c.queued_at, calls.c.id)
         .limit(limit)
     )

@@ -7,6 +7,7 @@ room, and asks for the permit itself.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,8 @@ from telephony.errors import Unavailable
 
 #: Units: seconds. How often the queue is looked at when nobody says that something changed.
 POLL = 1.0
+#: Units: seconds. What is between two rounds at least while something holds up every call.
+_LULL = 0.05
 #: How many of the queue one round looks at.
 _ROUND = 50
 
@@ -45,13 +48,21 @@ class Dispatcher:
         self._with = given
         self._pacer = pacer
         self._joining = Joining(given)
+        self._held_up_at = float("-inf")
 
     async def run(self) -> None:
         """Dispatch until cancelled."""
         try:
-            await keep_going("dispatch", self.step, self._with.signals.wait_work)
+            await keep_going("dispatch", self.step, self._wait)
         finally:
             await self._joining.stop()
+
+    async def _wait(self, pause: float) -> None:
+        await self._with.signals.wait_work(pause)
+        # Where calls cannot leave, those that come within a moment are told so together.
+        rest = self._held_up_at + _LULL - asyncio.get_running_loop().time()
+        if rest > 0:
+            await asyncio.sleep(rest)
 
     async def step(self) -> float:
         """Do one round; gives the seconds to the next one."""
@@ -67,10 +78,17 @@ class Dispatcher:
 
     async def _empty_queue(self) -> float:
         async with self._with.database.reading() as connection:
-            queue = await claims.waiting(connection, limit=_ROUND, now=self._with.now())
-        if not queue:
-            return POLL
+            if not await claims.any_waits(connection, now=self._with.now()):
+                return POLL
         trunk_id, capacity, obstacle = await self._survey()
+        obstacle = obstacle or self._full(capacity, 0)
+        if obstacle is not None:
+            # Whose turn it would be takes a look at the whole queue, and nobody's turn it is.
+            self._held_up_at = asyncio.get_running_loop().time()
+            await self._tell(obstacle.waiting_for)
+            return obstacle.look_again
+        async with self._with.database.reading() as connection:
+            queue = await claims.waiting(connection, limit=_ROUND, now=self._with.now())
         taken = 0
         for seen in queue:
             obstacle = obstacle or self._full(capacity, taken) or await self._paced()

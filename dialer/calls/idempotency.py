@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.adapters.database import Database
 from dialer.adapters.tables import idempotency_keys
 from dialer.problems import BadRequest
 from telephony.errors import Conflict, Refused
@@ -61,37 +63,60 @@ def fingerprint(body: object) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+async def first(
+    database: Database, tenant_id: str, key: str, body_hash: str, *, now: datetime
+) -> First | None:
+    """Find what this key led to before.
+
+    Shape: those who ask in the same moment share one look. Errors: Refused
+    ``idempotency_mismatch``; Conflict ``idempotency_in_flight``.
+    """
+    row = await database.read_together(_find, (tenant_id, key))
+    if row is None:
+        return None
+    if row.body_hash != body_hash:
+        raise Refused(
+            "idempotency_mismatch",
+            "This Idempotency-Key came with another body before.",
+            field="Idempotency-Key",
+        )
+    if row.response_status is None and now - row.created_at < IN_FLIGHT:
+        raise Conflict(
+            "idempotency_in_flight",
+            "The first request with this key is still being worked on.",
+            field="Idempotency-Key",
+            retry_after=1,
+        )
+    return First(row.call_id, row.response_status or 202, row.response_body)
+
+
+def _find(connection: Connection, asked: Sequence[tuple[str, str]]) -> list[Row[Any] | None]:
+    found: dict[tuple[str, str], Row[Any]] = {}
+    for tenant_id in {tenant_id for tenant_id, _ in asked}:
+        wanted = {key for tenant, key in asked if tenant == tenant_id}
+        query: Any = select(*_FIRST).where(
+            idempotency_keys.c.tenant_id == tenant_id, idempotency_keys.c.key.in_(wanted)
+        )
+        found |= {(tenant_id, row.key): row for row in connection.execute(query)}
+    return [found.get(one) for one in asked]
+
+
+_FIRST: tuple[Any, ...] = (
+    idempotency_keys.c.key,
+    idempotency_keys.c.body_hash,
+    idempotency_keys.c.call_id,
+    idempotency_keys.c.response_status,
+    idempotency_keys.c.response_body,
+    idempotency_keys.c.created_at,
+)
+
+
 class Keyring:
     """The idempotency keys of one tenant, on one connection."""
 
     def __init__(self, connection: AsyncConnection, tenant_id: str) -> None:
         self._connection = connection
         self._tenant_id = tenant_id
-
-    async def first(self, key: str, body_hash: str, *, now: datetime) -> First | None:
-        """Find what this key led to before.
-
-        Errors: Refused ``idempotency_mismatch``; Conflict ``idempotency_in_flight``.
-        """
-        table = idempotency_keys
-        query = select(table).where(table.c.tenant_id == self._tenant_id, table.c.key == key)
-        row = (await self._connection.execute(query)).one_or_none()
-        if row is None:
-            return None
-        if row.body_hash != body_hash:
-            raise Refused(
-                "idempotency_mismatch",
-                "This Idempotency-Key came with another body before.",
-                field="Idempotency-Key",
-            )
-        if row.response_status is None and now - row.created_at < IN_FLIGHT:
-            raise Conflict(
-                "idempotency_in_flight",
-                "The first request with this key is still being worked on.",
-                field="Idempotency-Key",
-                retry_after=1,
-            )
-        return First(row.call_id, row.response_status or 202, row.response_body)
 
     async def keep(
         self, key: str, body_hash: str, call_id: str, body: dict[str, Any] | None, *, now: datetime

@@ -18,15 +18,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.admission.caller_id import caller_id
 from dialer.admission.destinations import allowed_country, destination
 from dialer.admission.workers import check_seat, workers_there
-from dialer.calls import claims
+from dialer.calls import claims, idempotency
 from dialer.calls.briefing import dial_request, room_name
 from dialer.calls.claims import Claim
 from dialer.calls.idempotency import First, Keyring, KeyTaken
+from dialer.calls.newcomers import Key, Newcomer, write_down
 from dialer.calls.record import record
 from dialer.calls.rooms import Dispatch
 from dialer.calls.schemas import PlaceCall
 from dialer.calls.store import Calls
-from dialer.calls.view import call_view
+from dialer.calls.view import call_view, new_call_view
 from dialer.failpoints import Failpoint, passing
 from dialer.problems import BadRequest
 from dialer.wiring import Services
@@ -94,26 +95,25 @@ async def place(order: Order, wired: Services) -> Placed:
 
 async def _first(order: Order, wired: Services) -> Placed | None:
     assert order.key is not None
+    first = await idempotency.first(
+        wired.database, order.tenant_id, order.key, order.body_hash, now=wired.now()
+    )
+    if first is None:
+        return None
+    if order.command.call_type is CallType.SIP and first.body is not None:
+        return Placed(first.body, replayed=True)
+    return await _again(first, order, wired)
+
+
+async def _again(first: First, order: Order, wired: Services) -> Placed:
     async with wired.database.reading() as connection:
-        keyring = Keyring(connection, order.tenant_id)
-        first = await keyring.first(order.key, order.body_hash, now=wired.now())
-        if first is None:
-            return None
-        return await _again(first, order, connection, wired)
-
-
-async def _again(
-    first: First, order: Order, connection: AsyncConnection, wired: Services
-) -> Placed:
-    calls = Calls(connection, order.tenant_id)
-    body = first.body
-    if body is None:
-        body = call_view(await calls.get(first.call_id)).model_dump(mode="json")
-    if order.command.call_type is CallType.SIP:
-        return Placed(body, replayed=True)
+        calls = Calls(connection, order.tenant_id)
+        body = first.body
+        if body is None:
+            body = call_view(await calls.get(first.call_id)).model_dump(mode="json")
+        attempt = await calls.newest_attempt(first.call_id)
     # Participant tokens are not kept: a new one for the same room, as long as there is one.
-    attempt = await calls.newest_attempt(first.call_id)
-    if attempt.state == AttemptState.ENDED.value:
+    if order.command.call_type is CallType.SIP or attempt.state == AttemptState.ENDED.value:
         return Placed(body, replayed=True)
     return Placed(body | _way_in(attempt.room, wired), replayed=True)
 
@@ -134,17 +134,12 @@ async def _place_sip(order: Order, wired: Services) -> Placed:
     wired.agents.resolve(order.command.agent, order.command.variables)
     now = wired.now()
     call = _call_row(order, now) | {"phone_number": str(callee), "caller_id": str(caller)}
-    attempt = _attempt_row(now)
-    async with wired.database.transaction() as tx:
-        calls = Calls(tx, order.tenant_id)
-        await wired.queue_limit.room_for_one(calls)
-        await calls.insert(call, attempt)
-        fresh = Claim(order.tenant_id, call["id"], attempt["id"], fence=0, room="")
-        await record(tx, claims.fact(fresh, EventType.CALL_QUEUED, "queued", now), now=now)
-        body = call_view(await calls.get(call["id"])).model_dump(mode="json")
-        await _keep(tx, order, call["id"], body, now)
+    body = new_call_view(call).model_dump(mode="json")
+    key = None if order.key is None else Key(order.key, order.body_hash, body)
+    newcomer = Newcomer(order.tenant_id, call, _attempt_row(now), key, now, wired.queue_limit)
+    await wired.database.written_together(write_down, newcomer)
     passing(Failpoint.PLACE_AFTER_COMMIT)
-    await wired.signals.call_changed(order.tenant_id, call["id"])
+    # Nobody can watch a call whose id was never told: only the dispatcher needs to know.
     await wired.signals.work_waiting()
     return Placed(body)
 

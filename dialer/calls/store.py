@@ -165,22 +165,12 @@ class Calls:
 
     async def queued(self, *, at_most: int) -> int:
         """Count the calls that wait, no further than ``at_most``."""
-        waiting = (
-            self._mine(calls, calls.c.id)
-            .where(calls.c.status == CallStatus.QUEUED.value)
-            .limit(at_most)
-            .subquery()
-        )
-        counted = await self._connection.execute(select(func.count()).select_from(waiting))
+        counted = await self._connection.execute(count_queued(self._tenant_id, at_most=at_most))
         return counted.scalar_one()
 
     async def one_at_a_time(self) -> None:
         """Make the tenant's other placers wait until this transaction ends."""
-        await self._connection.execute(
-            select(tenants.c.id)
-            .where(tenants.c.id == self._tenant_id)
-            .with_for_update(key_share=True)
-        )
+        await self._connection.execute(lock_tenant(self._tenant_id))
 
     async def insert(self, call: dict[str, Any], attempt: dict[str, Any]) -> None:
         """Store a new call with its first attempt."""
@@ -188,6 +178,26 @@ class Calls:
         await self._connection.execute(
             insert(attempts).values(tenant_id=self._tenant_id, call_id=call["id"], **attempt)
         )
+
+
+def count_queued(tenant_id: str, *, at_most: int) -> Select[Any]:
+    """Count one tenant's calls that wait, no further than ``at_most``."""
+    waiting = (
+        select(calls.c.id)
+        .where(calls.c.tenant_id == tenant_id, calls.c.status == CallStatus.QUEUED.value)
+        .limit(at_most)
+        .subquery()
+    )
+    query: Any = select(func.count()).select_from(waiting)
+    return query
+
+
+def lock_tenant(tenant_id: str) -> Select[Any]:
+    """Make whoever locks the same tenant wait until this transaction ends."""
+    query: Any = (
+        select(tenants.c.id).where(tenants.c.id == tenant_id).with_for_update(key_share=True)
+    )
+    return query
 
 
 def _conditions(wanted: Filter) -> list[Any]:

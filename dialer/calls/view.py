@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
 
+from dialer.adapters.tables import calls
 from dialer.calls.schemas import (
     CallView,
     EventView,
@@ -43,13 +45,25 @@ _PLAIN = (
 
 def call_view(row: Row[Any]) -> CallView:
     """Tell a call; the row is one of ``Calls.get`` or ``Calls.page``."""
-    found = row._mapping  # pyright: ignore[reportPrivateUsage]
+    return _view(row._mapping)  # pyright: ignore[reportPrivateUsage]
+
+
+def new_call_view(call: Mapping[str, Any]) -> CallView:
+    """Tell a call that is not stored yet, as its row will be told; its first attempt comes too."""
+    return _view({**_EMPTY, **call, "attempts": 1})
+
+
+#: What a column says that nothing was written into.
+_EMPTY: dict[str, Any] = {column.name: None for column in calls.columns}
+
+
+def _view(found: Mapping[Any, Any]) -> CallView:
     return CallView(
         **{name: found[name] for name in _PLAIN},
-        sip=Sip(status_code=row.sip_status_code, status=row.sip_status),
+        sip=Sip(status_code=found["sip_status_code"], status=found["sip_status"]),
         timestamps=Timestamps(**{name: found[name] for name in Timestamps.model_fields}),
-        duration_seconds=_duration(row.answered_at, row.ended_at),
-        links=links(row.id),
+        duration_seconds=_duration(found["answered_at"], found["ended_at"]),
+        links=links(found["id"]),
     )
 
 

@@ -10,10 +10,11 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.adapters.database import Database
+from dialer.adapters.many_rows import insert_rows
 from dialer.adapters.tables import attempts, calls, events
 from telephony.call import AttemptState, CallStatus, CallType, WaitingFor
 from telephony.events import EventType, Source, Waiting
@@ -83,21 +84,19 @@ async def _tell(
         .values(waiting_for=waiting_for.value, last_sequence=calls.c.last_sequence + 1)
     )
     said = Waiting(waiting_for=waiting_for).model_dump(mode="json")
-    await tx.execute(
-        insert(events),
-        [
-            {
-                "tenant_id": row.tenant_id,
-                "call_id": row.id,
-                "sequence": row.last_sequence + 1,
-                "attempt_id": row.attempt_id,
-                "type": EventType.CALL_WAITING.value,
-                "source": Source.DIALER.value,
-                "source_sequence": f"waiting:{secrets.token_hex(8)}",
-                "occurred_at": now,
-                "recorded_at": now,
-                "data": said,
-            }
-            for row in batch
-        ],
-    )
+    rows: list[dict[str, Any]] = [
+        {
+            "tenant_id": row.tenant_id,
+            "call_id": row.id,
+            "sequence": row.last_sequence + 1,
+            "attempt_id": row.attempt_id,
+            "type": EventType.CALL_WAITING.value,
+            "source": Source.DIALER.value,
+            "source_sequence": f"waiting:{secrets.token_hex(8)}",
+            "occurred_at": now,
+            "recorded_at": now,
+            "data": said,
+        }
+        for row in batch
+    ]
+    await tx.run_sync(insert_rows, (events, rows))

@@ -14,7 +14,6 @@ from dialer.console.latest import latest
 from dialer.console.pages import PageFiles, page
 from dialer.reading import read_limited
 from dialer.tenants.authenticate import TenantId, require_same_origin
-from dialer.tenants.keys import find_key
 from dialer.tenants.sessions import check_session, spend
 from dialer.tenants.tokens import SESSION_COOKIE, SESSION_LIFE, Session
 from dialer.wiring import services
@@ -62,8 +61,7 @@ async def sign_in_by_key(request: Request) -> Response:
     form = parse_qs((await read_limited(request, _MAX_FORM)).decode("utf-8", "replace"))
     key = form.get("key", [""])[0].strip()
     try:
-        async with wired.database.reading() as connection:
-            found = await find_key(connection, key, now=wired.now())
+        found = await wired.known_keys.find(wired.database, key, now=wired.now())
     except Unauthorized:
         return page(request, "sign_in.html", status_code=401, error=_NO_SUCH_KEY)
     return _signed_in(request, found.tenant_id, found.id)

@@ -15,7 +15,6 @@ from starlette.requests import Request
 
 from dialer.problems import BadRequest
 from dialer.reading import StrictJsonRoute
-from dialer.tenants.keys import find_key
 from dialer.tenants.sessions import check_session
 from dialer.tenants.tokens import SESSION_COOKIE
 from dialer.wiring import services
@@ -48,8 +47,7 @@ async def _identify(request: Request) -> str:
     wired = services(request)
     key = bearer(request)
     if key is not None:
-        async with wired.database.reading() as connection:
-            return (await find_key(connection, key, now=wired.now())).tenant_id
+        return (await wired.known_keys.find(wired.database, key, now=wired.now())).tenant_id
     cookie = request.cookies.get(SESSION_COOKIE)
     if cookie is None:
         raise Unauthorized("unauthorized", "The credentials are missing or not valid.")

@@ -9,18 +9,23 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.adapters.database import Database
 from dialer.adapters.tables import api_keys, tenants
 from telephony.errors import NotFound, Unauthorized
 
 PREFIX = "tk_"
 _SHOWN = 11
+#: How long a key opens without another look: so long a revoked one may still be taken.
+REMEMBERED = timedelta(seconds=2)
+_MOST_KNOWN = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +127,63 @@ def _record(row: Row[Any]) -> KeyRecord:
     return KeyRecord(row.id, row.name, row.prefix, row.created_at, row.expires_at, row.revoked_at)
 
 
-async def find_key(connection: AsyncConnection, secret: str, *, now: datetime) -> FoundKey:
-    """Tell whose key this is.
+class KnownKeys:
+    """The keys that opened a moment ago, so that not every request looks into the database.
 
-    Errors: Unauthorized, the same and after the same work for a key that is unknown, expired or
-    revoked.
+    Shape: only keys that were found are remembered, by the hash of the whole key, and for no longer
+    than ``REMEMBERED``; one that is unknown, expired or revoked is looked up each time.
     """
-    wanted = digest(secret)
-    row = (
-        await connection.execute(select(api_keys).where(api_keys.c.key_hash == wanted))
-    ).one_or_none()
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Known] = {}
+
+    async def find(self, database: Database, secret: str, *, now: datetime) -> FoundKey:
+        """Tell whose key this is.
+
+        Errors: Unauthorized, the same and after the same work for a key that is unknown, expired or
+        revoked.
+        """
+        wanted = digest(secret)
+        known = self._known.get(wanted)
+        if known is not None and known.opens(now):
+            return known.key
+        self._known.pop(wanted, None)
+        row = await database.read_together(_find_keys, wanted)
+        found = _judged(row, wanted, now)
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[wanted] = _Known(found, now, row.expires_at if row is not None else None)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    key: FoundKey
+    looked_at: datetime
+    expires_at: datetime | None
+
+    def opens(self, now: datetime) -> bool:
+        expired = self.expires_at is not None and self.expires_at <= now
+        # A clock that was set back must not make a key live longer.
+        return not expired and timedelta(0) <= now - self.looked_at < REMEMBERED
+
+
+def _find_keys(connection: Connection, asked: Sequence[str]) -> list[Row[Any] | None]:
+    query: Any = select(*_FOUND).where(api_keys.c.key_hash.in_(set(asked)))
+    rows: dict[str, Row[Any]] = {row.key_hash: row for row in connection.execute(query)}
+    return [rows.get(key_hash) for key_hash in asked]
+
+
+_FOUND: tuple[Any, ...] = (
+    api_keys.c.key_hash,
+    api_keys.c.id,
+    api_keys.c.tenant_id,
+    api_keys.c.revoked_at,
+    api_keys.c.expires_at,
+)
+
+
+def _judged(row: Row[Any] | None, wanted: str, now: datetime) -> FoundKey:
     stored = row.key_hash if row is not None else "0" * 64
     same = hmac.compare_digest(stored, wanted)
     ended = row is None or row.revoked_at is not None

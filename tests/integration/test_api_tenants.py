@@ -8,13 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
-from dialer.tenants.keys import Keys
+from dialer.tenants.keys import REMEMBERED, Keys
 from dialer.tenants.sessions import spend
 from dialer.tenants.tokens import SESSION_COOKIE
 from telephony.errors import Unauthorized
-from tests.kit.api import Api
+from tests.kit.api import Api, changed
 
 pytestmark = pytest.mark.asyncio
 
@@ -98,21 +98,51 @@ async def test_47_unknown_and_revoked_keys_cost_the_same_work_and_tell_the_same(
         await keys.revoke(revoked.id, now=datetime.now(UTC))
         expired = await keys.create("old", now=datetime(2020, 1, 1, tzinfo=UTC), life=timedelta(1))
     statements: list[str] = []
-    engine = api.services.database._reader.sync_engine  # pyright: ignore[reportPrivateUsage]
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         statements.append(statement)
 
-    event.listen(engine, "before_cursor_execute", note)
     told: list[tuple[list[str], int, bytes, dict[str, str]]] = []
-    for secret in ("tk_unknown", revoked.secret, expired.secret):
-        statements.clear()
-        async with api.client(secret) as client:
-            answer = await client.get("/calls")
-        headers = {n: v for n, v in answer.headers.items() if n not in ("x-request-id", "date")}
-        told.append(([*statements], answer.status_code, answer.content, headers))
-    assert told[0] == told[1] == told[2]
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        for secret in ("tk_unknown", revoked.secret, expired.secret) * 2:
+            statements.clear()
+            async with api.client(secret) as client:
+                answer = await client.get("/calls")
+            headers = {n: v for n, v in answer.headers.items() if n not in ("x-request-id", "date")}
+            told.append(([*statements], answer.status_code, answer.content, headers))
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert all(each == told[0] for each in told)
     assert len(told[0][0]) == 1, "one look at the database, whatever the key"
+
+
+async def test_a_key_that_is_revoked_or_expires_opens_nothing_two_seconds_later(api: Api) -> None:
+    began = datetime.now(UTC)
+    async with api.services.database.transaction() as tx:
+        keys = Keys(tx, "default")
+        revoked = await keys.create("gone", now=began)
+        expires = await keys.create("short", now=began, life=timedelta(seconds=1))
+    clock = began
+    timed = changed(api, now=lambda: clock)
+
+    async def opens(secret: str) -> int:
+        async with timed.client(secret) as client:
+            return (await client.get("/calls")).status_code
+
+    assert [await opens(key) for key in (revoked.secret, expires.secret)] == [200, 200]
+    async with api.services.database.transaction() as tx:
+        await Keys(tx, "default").revoke(revoked.id, now=began)
+    # What is remembered is the whole key: no other one comes in with it.
+    for wrong in (revoked.secret[:-1], revoked.secret + "x", revoked.secret.upper(), "tk_"):
+        assert await opens(wrong) == 401
+    clock = began + timedelta(seconds=1)
+    assert await opens(expires.secret) == 401
+    clock = began + REMEMBERED
+    assert await opens(revoked.secret) == 401
+    clock = began - timedelta(hours=1)
+    assert await opens(revoked.secret) == 401, "a clock that goes back opens nothing"
+    assert timedelta(seconds=2) >= REMEMBERED
 
 
 async def test_keys_are_stored_as_hashes_and_never_shown_again(api: Api) -> None:

@@ -32,6 +32,8 @@ PLATFORM = {
 #: Whose every query starts from a tenant.
 BOUND = {
     "dialer/calls/store.py",
+    "dialer/calls/newcomers.py",
+    "dialer/calls/view.py",
     "dialer/calls/idempotency.py",
     "dialer/tenants/keys.py",
     "dialer/tenants/sessions.py",
