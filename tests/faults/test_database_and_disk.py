@@ -1,21 +1,25 @@
-"""The database is locked, or the disk is full: calls go on and are told of afterwards."""
+"""The database is locked or frozen, or the disk is full: calls go on and are told of afterwards."""
 
 from __future__ import annotations
 
 import resource
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from tests.faults.conftest import Stack
+from tests.kit import postgres
 from tests.kit.carrier_ledger import CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.on_the_phone import on_the_phone
-from tests.kit.processes import processes
+from tests.kit.processes import children, frozen, processes, ready
+from tests.kit.running import sandbox
 from tests.kit.until import until_sync
 
 SILENT = "+14155550101"
@@ -25,7 +29,7 @@ BODY = {"call_type": "sip", "phone_number": "+14155550102"}
 def refused_for_now(gateway: Gateway) -> bool:
     """Try to place a call; a refusal must say when to come again."""
     try:
-        answer = gateway.http.post("/calls", json=BODY, timeout=20)
+        answer = gateway.http.post("/calls", json=BODY, timeout=40)
     except httpx.TimeoutException:
         return False
     assert answer.status_code in {202, 503}, answer.text
@@ -68,6 +72,44 @@ def test_a_locked_database_refuses_new_calls_and_learns_of_the_old_ones_later(
     ended_in_order(gateway, call["id"])
     assert ledger.calls("+14155550102", since=since) == []
     assert gateway.until_ended(gateway.place("+14155550102")["id"])["outcome"] == "busy"
+
+
+@pytest.fixture(scope="module")
+def on_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], str]]:
+    """Give a sandbox on a Postgres of its own, and that one's URL."""
+    with postgres.server() as server, postgres.fresh_database(server) as url:
+        state = tmp_path_factory.mktemp("postgres")
+        with sandbox(state, "--without", "worker-2", "--database-url", url) as stack:
+            yield stack, url
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F18")
+def test_a_frozen_postgres_refuses_new_calls_and_learns_of_the_old_ones_later(
+    on_postgres: tuple[dict[str, Any], str],
+) -> None:
+    """F18: every process of Postgres stands still; the callee hangs up meanwhile."""
+    stack, url = on_postgres
+    gateway = Gateway(stack["api_url"], stack["api_key"])
+    ledger = CarrierLedger(stack["carrier_control_url"])
+    call, since = on_the_phone(gateway, SILENT)
+    postmaster = _postmaster(url)
+    # The first so that it makes no more of the others.
+    with frozen([postmaster]), frozen(children(postmaster)):
+        ledger.hang_up(ledger.only_call(SILENT, since=since).raw["id"])
+        assert refused_for_now(gateway)
+    ended_in_order(gateway, call["id"])
+    until_sync(lambda: ready(stack), 60, what="it is whole again")
+    assert gateway.until_ended(gateway.place("+14155550102")["id"])["outcome"] == "busy"
+    gateway.close()
+    ledger.close()
+
+
+def _postmaster(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SHOW data_directory").fetchone()
+    assert found is not None
+    return int((Path(str(found[0])) / "postmaster.pid").read_text().splitlines()[0])
 
 
 @contextmanager

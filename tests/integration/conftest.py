@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest_asyncio
 from dialer import migrations
 from tests.kit import api as kit
 from tests.kit import postgres
+from tests.kit.until import until
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +48,14 @@ async def api(database_url: str) -> AsyncIterator[kit.Api]:
     """Give the application over each database."""
     async with kit.api(database_url) as found:
         yield found
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def no_connection_outlives_its_loop() -> AsyncIterator[None]:
+    """Wait for aiosqlite's threads, also of connections that never opened: they end unawaited."""
+    yield
+    await until(lambda: not _connection_threads(), what="every SQLite connection is closed")
+
+
+def _connection_threads() -> list[str]:
+    return [t.name for t in threading.enumerate() if "_connection_worker_thread" in t.name]

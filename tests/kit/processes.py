@@ -58,3 +58,15 @@ def frozen(pids: Iterable[int]) -> Generator[None]:
         for pid in stopped:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+
+def children(parent: int) -> list[int]:
+    """Give the processes that a process started and that run."""
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            # The name in parentheses may hold spaces; state and parent follow it.
+            stat = (entry / "stat").read_text().rpartition(")")[2].split()
+            if entry.name.isdigit() and int(stat[1]) == parent:
+                found.append(int(entry.name))
+    return found
