@@ -340,7 +340,14 @@ class Call:
     def _make_leg(self) -> Leg:
         if self._request.call_type is CallType.VOIP:
             return VoipLeg(self._room, self._request, self._end, self._report)
-        return SipLeg(self._room, self._request, self._end, self._report, sip=self._livekit.sip)
+        return SipLeg(
+            self._room,
+            self._request,
+            self._end,
+            self._report,
+            sip=self._livekit.sip,
+            rooms=self._livekit.room,
+        )
 
     async def _count_packets(self) -> int | None:
         track = self._leg.audio_track
