@@ -1,8 +1,8 @@
 """Has the SIP bridge listen to the agent while the phone still rings.
 
-By itself the bridge subscribes to the agent's track after the answer: a negotiation, then three
-frames that its mixer gathers before it plays the first, all of it silence at the callee's ear. Until
-the answer it has nowhere to play to, so that nobody hears anything earlier.
+By itself the bridge subscribes to the agent's track after the answer: a negotiation, then the
+three frames that its mixer gathers before it plays the first, all of it silence at the callee's
+ear. Until the answer it has nowhere to play to, so that nobody hears anything earlier.
 """
 
 from __future__ import annotations

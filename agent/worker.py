@@ -16,6 +16,7 @@ from agent.dialer_client import DialerClient, PermitAnswer
 from agent.ending import SUPERSEDED, End, Ending
 from agent.greeting import PhraseCache
 from agent.job import answer_job
+from agent.job_taker import JobTaker
 from agent.logs import get_logger
 from agent.presence import PresenceReporter
 from agent.reporter import Deliveries, Reporter
@@ -150,11 +151,14 @@ class Worker:
 
         self._server.serve(settings.livekit_agent_name, entrypoint)
         presence = asyncio.create_task(PresenceReporter(dialer, self._presence).run())
+        taker = JobTaker(dialer, room=self._room, take=self._server.take)
+        taking = asyncio.create_task(taker.run())
         watchdog.start()
         try:
             return await self._serve(presence)
         finally:
             watchdog.stop()
+            taking.cancel()
             await deliveries.settle(_SETTLE)
             presence.cancel()
             await standby.aclose()
@@ -197,6 +201,9 @@ class Worker:
             media_timeout_initial=settings.media_timeout_initial,
             failpoints=settings.worker_failpoints,
         )
+
+    def _room(self) -> int:
+        return 0 if self._stopping.is_set() else self._server.room_for
 
     def _presence(self) -> WorkerPresence:
         return WorkerPresence(

@@ -174,6 +174,7 @@ def _dispatcher(services: Services, trunk: TrunkKeeper, pacer: Pacer) -> Dispatc
         rooms=services.rooms,
         signals=services.signals,
         presence=services.presence,
+        jobs=services.jobs,
         trunk=trunk,
         agents=services.agents,
         tokens=services.tokens,

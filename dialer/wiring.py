@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from fastapi import FastAPI
@@ -17,6 +17,7 @@ from dialer.calls.signals import Signals
 from dialer.ingest.livekit_webhook import WebhookReader
 from dialer.settings import Settings
 from dialer.tenants.tokens import Tokens
+from dialer.workers.jobs import Jobs
 from dialer.workers.presence import Presence
 
 
@@ -35,6 +36,7 @@ class Services:
     webhooks: WebhookReader
     ping_redis: Callable[[], Awaitable[None]]
     now: Callable[[], datetime]
+    jobs: Jobs = field(default_factory=Jobs)
 
 
 def services(connection: HTTPConnection) -> Services:

@@ -24,6 +24,7 @@ from dialer.calls.rescue import Rescuer
 from dialer.calls.rooms import ParticipantKind
 from dialer.ingest.worker_events import Batch, Stored, store
 from dialer.tenants.tokens import AttemptGrant, Tokens
+from dialer.workers.jobs import Jobs
 from telephony.call import (
     AttemptState,
     CallStatus,
@@ -73,6 +74,7 @@ class Switchboard:
         self.rooms = FakeRooms(now=self.clock)
         self.presence = InMemoryPresence(now=self.clock)
         self.signals = InMemorySignals()
+        self.jobs = Jobs()
         self.trunk = FakeTrunk()
         self.tokens = Tokens("t" * 40, now=self.clock)
         self.agents = agents.parse(AGENTS)
@@ -88,6 +90,7 @@ class Switchboard:
             rooms=self.rooms,
             signals=self.signals,
             presence=self.presence,
+            jobs=self.jobs,
             trunk=self.trunk,
             agents=self.agents,
             tokens=self.tokens,
