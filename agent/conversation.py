@@ -131,12 +131,16 @@ class Conversation:
         Errors: whatever the models raise for the greeting, TimeoutError.
         """
         greeting = asyncio.ensure_future(self._first_phrase())
+        # It waits for the room by itself; what it does before that is done meanwhile.
+        listening = asyncio.ensure_future(self._listen(room, callee))
         try:
             await joined
-            await asyncio.gather(self._mouth.publish(room), self._listen(room, callee))
+            await asyncio.gather(self._mouth.publish(room), listening)
             phrase = await greeting
         finally:
-            greeting.cancel()
+            for task in (greeting, listening):
+                task.cancel()
+            await asyncio.gather(greeting, listening, return_exceptions=True)
         self._say(phrase)
 
     def prepare_more(self) -> None:

@@ -11,7 +11,7 @@ from agent.logs import get_logger
 from telephony.worker_contract import Job
 
 #: Units: seconds.
-_LOOK_EVERY: Final = 0.1
+_LOOK_EVERY: Final = 0.25
 _AGAIN: Final = 1.0
 _REJECTED: Final = 30.0
 
