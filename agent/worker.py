@@ -126,6 +126,7 @@ class Worker:
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._office: FrontOffice | None = None
+        self._taking: asyncio.Task[None] | None = None
         self._broken = False
 
     async def run(self) -> int:
@@ -152,13 +153,13 @@ class Worker:
         self._server.serve(settings.livekit_agent_name, entrypoint)
         presence = asyncio.create_task(PresenceReporter(dialer, self._presence).run())
         taker = JobTaker(dialer, room=self._room, take=self._server.take)
-        taking = asyncio.create_task(taker.run())
+        self._taking = asyncio.create_task(taker.run())
         watchdog.start()
         try:
             return await self._serve(presence)
         finally:
             watchdog.stop()
-            taking.cancel()
+            self._taking.cancel()
             await deliveries.settle(_SETTLE)
             presence.cancel()
             await standby.aclose()
@@ -253,6 +254,9 @@ class Worker:
 
     async def _drain(self) -> None:
         log.info("worker_draining", live_calls=self._seats.taken)
+        if self._taking is not None:
+            # A job that came now would be refused, and missed for three seconds.
+            self._taking.cancel()
         drain = asyncio.create_task(self._server.drain())
         hurry = asyncio.create_task(self._hurry.wait())
         stuck = asyncio.create_task(self._only_stuck_ones_left())
