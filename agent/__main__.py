@@ -9,7 +9,7 @@ import sys
 from pydantic import ValidationError
 
 from agent.logs import configure_logs
-from agent.settings import Settings
+from agent.settings import Settings, spare_what_is_not_needed
 from agent.worker import run_worker
 
 
@@ -23,6 +23,7 @@ def main() -> int:
             print(f"{name}: {problem['msg']}", file=sys.stderr)
         return 2
     configure_logs(settings.log_level)
+    spare_what_is_not_needed()
     status = asyncio.run(run_worker(settings))
     sys.stdout.flush()
     sys.stderr.flush()

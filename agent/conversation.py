@@ -35,6 +35,7 @@ from agent.greeting import APOLOGY, Key, Phrase, PhraseCache
 from agent.logs import get_logger
 from agent.recorder import Recorder
 from agent.sound import EAR_RATE, Captions, Ear, Mouth
+from agent.speech.judged_once import JudgedOnce
 from agent.speech.pipeline import CONNECT, build_pipeline
 from agent.speech.shared import SharedModels
 from agent.subscriptions import Subscriptions
@@ -99,7 +100,7 @@ class Conversation:
         self._mouth = Mouth(self._captions, heard=recorder.agent, cut=recorder.cut_agent)
         self._ear: Ear | None = None
         self._session: AgentSession[None] = AgentSession(
-            vad=shared.vad,
+            vad=JudgedOnce(shared.vad),
             stt=self._models.stt,
             llm=self._models.llm,
             tts=self._models.tts,
@@ -131,12 +132,16 @@ class Conversation:
         Errors: whatever the models raise for the greeting, TimeoutError.
         """
         greeting = asyncio.ensure_future(self._first_phrase())
+        # It waits for the room by itself; what it does before that is done meanwhile.
+        listening = asyncio.ensure_future(self._listen(room, callee))
         try:
             await joined
-            await asyncio.gather(self._mouth.publish(room), self._listen(room, callee))
+            await asyncio.gather(self._mouth.publish(room), listening)
             phrase = await greeting
         finally:
-            greeting.cancel()
+            for task in (greeting, listening):
+                task.cancel()
+            await asyncio.gather(greeting, listening, return_exceptions=True)
         self._say(phrase)
 
     def prepare_more(self) -> None:

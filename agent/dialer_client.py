@@ -15,6 +15,7 @@ from agent.logs import get_logger
 from telephony.worker_contract import (
     Acknowledged,
     EventBatch,
+    Job,
     Permit,
     Return,
     Returned,
@@ -169,6 +170,15 @@ class DialerClient:
         body = await self._send("PUT", path, self._worker_token, presence)
         if body:
             self.on_welcome(_read(Welcome, body))
+
+    async def job(self, free: int) -> Job | None:
+        """Wait for a job while so many seats are free; None where there is none yet.
+
+        Errors: Rejected, Unreachable.
+        """
+        path = f"/workers/{self._worker_id}/job?free={free}"
+        body = await self._send("GET", path, self._worker_token, None)
+        return _read(Job, body) if body else None
 
     async def _send(self, method: str, path: str, token: str, body: BaseModel | None) -> bytes:
         if self._session is None:

@@ -362,6 +362,7 @@ class Call:
             self._report,
             sip=self._livekit.sip,
             give_back=lambda why: self._desk.office.return_permit(self._request, why),
+            rooms=self._livekit.room,
         )
 
     async def _count_packets(self) -> int | None:

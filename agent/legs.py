@@ -21,6 +21,7 @@ from livekit import api, rtc
 from livekit.api.room_service import RoomService
 from livekit.api.sip_service import SipService
 
+from agent.bridge_listening import listen_early
 from agent.dialer_client import PermitAnswer
 from agent.ending import End, Ending
 from agent.logs import get_logger
@@ -206,16 +207,19 @@ class SipLeg(Leg):
         report: Report,
         *,
         sip: SipService,
+        rooms: RoomService,
         give_back: Callable[[ReturnReason], Awaitable[bool]],
     ) -> None:
         super().__init__(room, request, end, report)
         self._sip = sip
+        self._rooms = rooms
         self._give_back = give_back
         self._rang = False
         self._seen = False
         self._answered_at: float | None = None
         self._rated: tuple[rtc.ConnectionQuality, float] | None = None
         self._rating = asyncio.Event()
+        self._subscriptions.on(room, "track_published", self._on_published)
         self._subscriptions.on(room, "participant_attributes_changed", self._on_attributes)
         self._subscriptions.on(room, "connection_quality_changed", self._on_quality)
 
@@ -297,6 +301,12 @@ class SipLeg(Leg):
 
     def _on_connected(self, participant: rtc.RemoteParticipant) -> None:
         self._read_status(participant)
+
+    def _on_published(
+        self, _: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
+    ) -> None:
+        if participant.identity == self.identity and not self.answered.is_set():
+            self._start(listen_early(self._rooms, self._room, self.identity))
 
     def _on_attributes(self, _: dict[str, str], participant: rtc.Participant) -> None:
         self._read_status(participant)

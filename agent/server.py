@@ -5,9 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Awaitable, Callable
 
+from livekit import api
 from livekit.agents import AgentServer, JobContext, JobExecutorType, JobProcess, JobRequest
+from livekit.agents.job import JobAcceptArguments, RunningJobInfo
+from livekit.agents.utils import shortuuid
+from livekit.protocol import agent, models
 
 from agent.settings import Settings
+from telephony.worker_contract import AGENT_IDENTITY_PREFIX, Job
 
 #: Threads that wait for a job; a thread more is made in a few milliseconds.
 _IDLE_THREADS = 2
@@ -47,6 +52,11 @@ class Seats:
         with self._lock:
             return len(self._taken)
 
+    @property
+    def left(self) -> int:
+        """Give the number of calls that there is room for."""
+        return self.capacity - self.taken
+
 
 class TelephonyServer(AgentServer):
     """An AgentServer that counts in calls instead of CPU load.
@@ -75,6 +85,7 @@ class TelephonyServer(AgentServer):
             setup_fnc=_nothing_to_set_up,
         )
         self._seats = seats
+        self._settings = settings
 
     def serve(self, agent_name: str, entrypoint: Callable[[JobContext], Awaitable[None]]) -> None:
         """Take jobs that are dispatched to this name."""
@@ -96,6 +107,48 @@ class TelephonyServer(AgentServer):
         except BaseException:
             self._seats.free(request.id)
             raise
+
+    @property
+    def room_for(self) -> int:
+        """Give how many jobs could be taken now."""
+        return self._seats.left if self.registered and not self.draining else 0
+
+    async def take(self, job: Job) -> bool:
+        """Start a job that the dialer gave; False where there is no room for it.
+
+        Shape: to the job it is one like LiveKit's own, with a token of our making.
+        """
+        job_id = shortuuid("AJ_")
+        if not self.room_for or not self._seats.take(job_id):
+            return False
+        try:
+            await self._proc_pool.launch_job(self._running(job_id, job))
+        except BaseException:
+            self._seats.free(job_id)
+            raise
+        return True
+
+    def _running(self, job_id: str, job: Job) -> RunningJobInfo:
+        identity = AGENT_IDENTITY_PREFIX + job_id
+        settings = self._settings
+        token = api.AccessToken(
+            settings.livekit_api_key, settings.livekit_api_secret.get_secret_value()
+        )
+        grants = api.VideoGrants(room_join=True, room=job.room, agent=True)
+        return RunningJobInfo(
+            accept_arguments=JobAcceptArguments(name="", identity=identity, metadata=""),
+            job=agent.Job(
+                id=job_id,
+                type=agent.JobType.JT_ROOM,
+                room=models.Room(name=job.room),
+                metadata=job.metadata,
+                agent_name=settings.livekit_agent_name,
+            ),
+            url=settings.livekit_url,
+            token=token.with_identity(identity).with_kind("agent").with_grants(grants).to_jwt(),
+            worker_id=self.id,
+            fake_job=False,
+        )
 
     @property
     def registered(self) -> bool:

@@ -16,6 +16,7 @@ from agent.dialer_client import DialerClient, PermitAnswer
 from agent.ending import SUPERSEDED, End, Ending
 from agent.greeting import PhraseCache
 from agent.job import answer_job
+from agent.job_taker import JobTaker
 from agent.logs import get_logger
 from agent.presence import PresenceReporter
 from agent.reporter import Deliveries, Reporter
@@ -147,6 +148,7 @@ class Worker:
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._office: FrontOffice | None = None
+        self._taking: asyncio.Task[None] | None = None
         self._broken = False
 
     async def run(self) -> int:
@@ -172,11 +174,14 @@ class Worker:
 
         self._server.serve(settings.livekit_agent_name, entrypoint)
         presence = asyncio.create_task(PresenceReporter(dialer, self._presence).run())
+        taker = JobTaker(dialer, room=self._room, take=self._server.take)
+        self._taking = asyncio.create_task(taker.run())
         watchdog.start()
         try:
             return await self._serve(presence)
         finally:
             watchdog.stop()
+            self._taking.cancel()
             await deliveries.settle(_SETTLE)
             presence.cancel()
             await standby.aclose()
@@ -219,6 +224,9 @@ class Worker:
             media_timeout_initial=settings.media_timeout_initial,
             failpoints=settings.worker_failpoints,
         )
+
+    def _room(self) -> int:
+        return 0 if self._stopping.is_set() else self._server.room_for
 
     def _presence(self) -> WorkerPresence:
         return WorkerPresence(
@@ -268,6 +276,9 @@ class Worker:
 
     async def _drain(self) -> None:
         log.info("worker_draining", live_calls=self._seats.taken)
+        if self._taking is not None:
+            # A job that came now would be refused, and missed for three seconds.
+            self._taking.cancel()
         drain = asyncio.create_task(self._server.drain())
         hurry = asyncio.create_task(self._hurry.wait())
         stuck = asyncio.create_task(self._only_stuck_ones_left())

@@ -173,6 +173,7 @@ def _dispatcher(services: Services, trunk: TrunkKeeper) -> Dispatcher:
         rooms=services.rooms,
         signals=services.signals,
         presence=services.presence,
+        jobs=services.jobs,
         trunk=trunk,
         agents=services.agents,
         tokens=services.tokens,

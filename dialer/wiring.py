@@ -19,6 +19,7 @@ from dialer.ingest.livekit_webhook import WebhookReader
 from dialer.settings import Settings
 from dialer.tenants.keys import KnownKeys
 from dialer.tenants.tokens import Tokens
+from dialer.workers.jobs import Jobs
 from dialer.workers.presence import Presence
 
 
@@ -39,6 +40,7 @@ class Services:
     ping_redis: Callable[[], Awaitable[None]]
     now: Callable[[], datetime]
     known_keys: KnownKeys = field(default_factory=KnownKeys)
+    jobs: Jobs = field(default_factory=Jobs)
 
 
 def services(connection: HTTPConnection) -> Services:

@@ -1,6 +1,8 @@
 """What worker and dialer say to each other over HTTP.
 
 - ``PUT /internal/workers/{worker_id}``: WorkerPresence, bearer token of that worker; 200 Welcome.
+- ``GET /internal/workers/{worker_id}/job?free=N``: bearer token of that worker; 200 Job as soon as
+  there is one, or 204 after ``JOB_WAIT``.
 - ``POST /internal/attempts/{attempt_id}/permit``: empty body, bearer token of that attempt;
   200 Permit, or 409 with the problem code ``permit_refused``.
 - ``POST /internal/attempts/{attempt_id}/permit/return``: Return, bearer token of that attempt;
@@ -27,6 +29,8 @@ PRESENCE_INTERVAL = timedelta(seconds=1)
 PRESENCE_EXPIRY = timedelta(seconds=6)
 #: A worker that was not heard of for so long has lost its calls: somebody else takes them over.
 PRESENCE_SILENT = timedelta(seconds=4)
+#: How long a worker's question for a job stays open; shorter than a dialer that stops waits.
+JOB_WAIT = timedelta(seconds=2)
 
 #: Who is who in a room; a room belongs to one attempt, so these are unique in it.
 CALLEE_IDENTITY = "callee"
@@ -72,6 +76,13 @@ class Welcome(Message):
     """What a worker is to have ready before anybody needs it."""
 
     phrases: list[PhraseWanted] = Field(default_factory=list[PhraseWanted])
+
+
+class Job(Message):
+    """A room to join, and the DialRequest that says what for."""
+
+    room: str
+    metadata: str = Field(repr=False)
 
 
 class Permit(Message):

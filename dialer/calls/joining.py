@@ -27,10 +27,12 @@ from dialer.calls.signals import Signals
 from dialer.failpoints import Failpoint, passing
 from dialer.tenants.tokens import Tokens
 from dialer.workers.capacity import measure
+from dialer.workers.jobs import Jobs
 from dialer.workers.presence import Presence
 from telephony.call import AttemptState, CallType, EndedReason, WaitingFor
 from telephony.errors import TelephonyError, Unavailable
 from telephony.events import EventType
+from telephony.worker_contract import Job
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -80,6 +82,7 @@ class Collaborators:
     rooms: Rooms
     signals: Signals
     presence: Presence
+    jobs: Jobs
     trunk: Trunk
     agents: Agents
     tokens: Tokens
@@ -130,7 +133,7 @@ class Joining:
             log.error("room not opened", exc_info=error)
 
     async def _open(self, mine: Claim, call: Row[Any], trunk_id: str | None) -> None:
-        """Make the room with the agent's dispatch inside."""
+        """Make the room and ask for its agent."""
         dispatch = await self._brief(mine, call, trunk_id)
         if dispatch is None:
             return
@@ -142,7 +145,7 @@ class Joining:
                         return
                 await self._with.rooms.delete(mine.room)
             passing(Failpoint.ROOM_BEFORE_CREATE)
-            await self._with.rooms.create(mine.room, dispatch)
+            await self._room_and_agent(mine.room, dispatch)
             passing(Failpoint.ROOM_AFTER_CREATE)
         except Unavailable:
             self._rest_from_media_server()
@@ -163,6 +166,14 @@ class Joining:
             still_mine = await claims.opened(tx, mine, now=self._with.now())
         if not still_mine:
             await self._leave_room(mine)
+
+    async def _room_and_agent(self, room: str, dispatch: Dispatch) -> None:
+        if not self._with.jobs.somebody_waits:
+            await self._with.rooms.create(room, dispatch)
+            return
+        await self._with.rooms.create(room, None)
+        if not self._with.jobs.give(Job(room=room, metadata=dispatch.metadata)):
+            await self._with.rooms.redispatch(room, dispatch)
 
     async def _brief(self, mine: Claim, call: Row[Any], trunk_id: str | None) -> Dispatch | None:
         row: Any = call

@@ -18,6 +18,7 @@ from tests.kit.rooms_left import rooms_left
 from tests.kit.until import until_sync
 
 DIALLING = b"CreateSIPParticipant"
+ASKING_FOR_A_JOB = b"/job?free="
 
 
 @pytest.mark.fault("F4")
@@ -76,7 +77,10 @@ def test_a_second_agent_leaves_the_room_without_a_word(
     whole: Stack, gateway: Gateway, ledger: CarrierLedger
 ) -> None:
     """F15: the same dispatch a second time, while the call is up."""
-    call, since = on_the_phone(gateway, "+14155550101")
+    with whole.api.fault("reset", ASKING_FOR_A_JOB) as cut:
+        # Nobody waits for a job of the dialer's own: LiveKit dispatches, and can do so again.
+        until_sync(lambda: cut.met >= 4, 20, what="both workers' questions are cut off")
+        call, since = on_the_phone(gateway, "+14155550101")
     room = rooms_left(whole.running, call["id"], gateway)[0]
 
     asyncio.run(_dispatch_again(whole.running, room))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from telephony.events import EventType
+from telephony.worker_contract import Job
 from tests.kit.api import Api
+from tests.kit.until import until
 
 AT = "2026-01-01T12:00:00+00:00"
 
@@ -172,3 +176,18 @@ async def test_a_worker_says_that_it_is_there(api: Api) -> None:
         bad = await worker.put("/internal/workers/w1", json={**said, "capacity": -1})
         assert bad.status_code == 422
     assert [worker.worker_id for worker in await api.presence.live()] == ["w1"]
+
+
+async def test_a_worker_waits_for_a_job_with_its_own_token(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dialer.workers.routes.JOB_WAIT", timedelta(seconds=0.05))
+    async with api.client(api.services.tokens.mint_worker_token("w1")) as worker:
+        assert (await worker.get("/internal/workers/w1/job?free=1")).status_code == 204
+        assert (await worker.get("/internal/workers/w2/job?free=1")).status_code == 401
+        assert (await worker.get("/internal/workers/w1/job?free=0")).status_code == 422
+        monkeypatch.setattr("dialer.workers.routes.JOB_WAIT", timedelta(seconds=30))
+        asked = asyncio.create_task(worker.get("/internal/workers/w1/job?free=1"))
+        await until(lambda: api.services.jobs.somebody_waits)
+        assert api.services.jobs.give(Job(room="tel-att_1", metadata="{}"))
+        assert (await asked).json() == {"room": "tel-att_1", "metadata": "{}"}

@@ -26,6 +26,7 @@ from dialer.calls.returning import take_back
 from dialer.calls.rooms import ParticipantKind
 from dialer.ingest.worker_events import Batch, Stored, store
 from dialer.tenants.tokens import AttemptGrant, Tokens
+from dialer.workers.jobs import Jobs
 from telephony.call import (
     AttemptState,
     CallStatus,
@@ -75,6 +76,7 @@ class Switchboard:
         self.rooms = FakeRooms(now=self.clock)
         self.presence = InMemoryPresence(now=self.clock)
         self.signals = InMemorySignals()
+        self.jobs = Jobs()
         self.trunk = FakeTrunk()
         self.tokens = Tokens("token-secret-of-the-tests-32-and-more", now=self.clock)
         self.agents = agents.parse(AGENTS)
@@ -90,6 +92,7 @@ class Switchboard:
             rooms=self.rooms,
             signals=self.signals,
             presence=self.presence,
+            jobs=self.jobs,
             trunk=self.trunk,
             agents=self.agents,
             tokens=self.tokens,

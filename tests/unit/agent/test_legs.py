@@ -44,6 +44,7 @@ class Room:
     name = "tel-att_1"
 
     def __init__(self) -> None:
+        self.local_participant = SimpleNamespace(track_publications={"TR_agent": None})
         self.remote_participants: dict[str, Any] = {}
         self._listeners: dict[str, list[Callable[..., None]]] = {}
 
@@ -79,11 +80,25 @@ class Bridge:
         await asyncio.shield(self.answer)
 
 
+class Rooms:
+    """A room service that notes who is to hear what."""
+
+    def __init__(self) -> None:
+        self.asked: list[api.UpdateSubscriptionsRequest] = []
+        self.error: Exception | None = None
+
+    async def update_subscriptions(self, update: api.UpdateSubscriptionsRequest) -> None:
+        self.asked.append(update)
+        if self.error is not None:
+            raise self.error
+
+
 class Case:
     """A phone being called."""
 
     def __init__(self, ring: int = 5) -> None:
         self.room, self.bridge, self.end = Room(), Bridge(), End()
+        self.rooms = Rooms()
         self.events: list[EventType] = []
         self.given_back, self.taken_back = 0, True
         self.why: ReturnReason | None = None
@@ -94,6 +109,7 @@ class Case:
             self.report,
             sip=cast("Any", self.bridge),
             give_back=self.give_back,
+            rooms=cast("Any", self.rooms),
         )
 
     async def give_back(self, why: ReturnReason) -> bool:
@@ -125,6 +141,10 @@ class Case:
         """Have LiveKit rate somebody's connection."""
         rated = SimpleNamespace(identity=identity)
         self.room.tell("connection_quality_changed", rated, quality)
+
+    def publish(self, identity: str = "callee") -> None:
+        """Have somebody publish a track."""
+        self.room.tell("track_published", None, SimpleNamespace(identity=identity))
 
     def leave(self, reason: rtc.DisconnectReason.ValueType) -> None:
         """Have the callee leave."""
@@ -184,6 +204,37 @@ async def test_joining_the_room_is_not_an_answer() -> None:
     case.room.tell("participant_connected", joined)
     assert not case.leg.answered.is_set()
     await case.leg.aclose()
+
+
+@pytest.mark.asyncio
+async def test_the_bridge_listens_to_the_agent_before_the_answer() -> None:
+    case = Case()
+    await case.dial()
+    # Before it has published, its room is not ready: it would ignore our track for good.
+    case.room.tell("participant_connected", SimpleNamespace(identity="callee", attributes={}))
+    case.publish("somebody else")
+    case.publish()
+    await until(lambda: case.rooms.asked)
+    await case.leg.aclose()
+    expected = api.UpdateSubscriptionsRequest(
+        room="tel-att_1", identity="callee", track_sids=["TR_agent"], subscribe=True
+    )
+    assert case.rooms.asked == [expected]
+    assert not case.leg.answered.is_set()
+
+
+@pytest.mark.asyncio
+async def test_a_bridge_that_cannot_listen_early_does_not_end_the_call() -> None:
+    case = Case()
+    case.rooms.error = api.ServerError("unavailable", "no response from servers", status=503)
+    await case.dial()
+    case.publish()
+    await until(lambda: case.rooms.asked)
+    case.bridge.answer.set_result(None)
+    await until(lambda: case.leg.answered.is_set())
+    await case.leg.aclose()
+    assert not case.end.decided
+    assert case.events == ["call.answered"]
 
 
 @pytest.mark.asyncio
