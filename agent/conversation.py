@@ -9,10 +9,7 @@ call politely.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from livekit import rtc
@@ -28,11 +25,12 @@ from livekit.agents import (
     UserStateChangedEvent,
     room_io,
 )
-from livekit.agents.voice import SpeechHandle
 
 from agent.ending import End, Ending
-from agent.greeting import APOLOGY, Key, Phrase, PhraseCache
+from agent.greeting import PhraseCache
+from agent.lines import Lines
 from agent.logs import get_logger
+from agent.polite_ending import PoliteEnding
 from agent.recorder import Recorder
 from agent.sound import EAR_RATE, Captions, Ear, Mouth
 from agent.speech.judged_once import JudgedOnce
@@ -48,16 +46,9 @@ from telephony.dial_request import DialRequest, Rescue
 ENDPOINTING_DELAY: Final = 0.4
 LONGEST_PAUSE: Final = 3.0
 INTERRUPTION: Final = 0.4
-_GREETING_PATIENCE: Final = 15.0
-#: The callee is on the line and hears nothing meanwhile.
-_RESCUE_PATIENCE: Final = 4.0
-_FAREWELL_PATIENCE: Final = 15.0
-#: The last word is still on its way through bridge and network when we have played it.
-_TAIL: Final = 0.35
 #: How long the transcript of words cut off by the end is waited for.
 _LAST_WORDS: Final = 1.0
 _KEYS_SETTLE: Final = 1.5
-_LOOK_EVERY: Final = 0.25
 
 _TURNS: Final = TurnHandlingOptions(
     turn_detection="vad",
@@ -90,9 +81,6 @@ class Conversation:
         end: End,
     ) -> None:
         self._request = request
-        self._config = request.agent
-        self._shared = shared
-        self._phrases = phrases
         self._recorder = recorder
         self._end = end
         self._models = build_pipeline(request.agent, shared)
@@ -109,7 +97,23 @@ class Conversation:
             user_away_timeout=None,
             session_close_transcript_timeout=_LAST_WORDS,
             conn_options=CONNECT,
-            tools=[end_call_tool(self._hang_up_after)],
+            tools=[end_call_tool(lambda farewell: self._polite.hang_up_after(farewell))],
+        )
+        self._lines = Lines(
+            request,
+            base_url=shared.base_url,
+            phrases=phrases,
+            tts=self._models.tts,
+            session=self._session,
+            mouth=self._mouth,
+        )
+        self._polite = PoliteEnding(
+            request,
+            lines=self._lines,
+            session=self._session,
+            mouth=self._mouth,
+            end=end,
+            start=self._start,
         )
         self._transcript = transcript
         self._subscriptions = Subscriptions()
@@ -119,9 +123,6 @@ class Conversation:
         self._subscriptions.on(self._session, "close", self._on_close)
         self._subscriptions.on(self._session, "error", self._on_error)
         self._open_words = False
-        self._quiet_since = time.monotonic()
-        self._prompted = False
-        self._leaving = False
         self._keys: list[str] = []
         self._keys_settle: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -131,7 +132,7 @@ class Conversation:
 
         Errors: whatever the models raise for the greeting, TimeoutError.
         """
-        greeting = asyncio.ensure_future(self._first_phrase())
+        greeting = asyncio.ensure_future(self._lines.first())
         # It waits for the room by itself; what it does before that is done meanwhile.
         listening = asyncio.ensure_future(self._listen(room, callee))
         try:
@@ -142,11 +143,11 @@ class Conversation:
             for task in (greeting, listening):
                 task.cancel()
             await asyncio.gather(greeting, listening, return_exceptions=True)
-        self._say(phrase)
+        self._lines.say(phrase)
 
     def prepare_more(self) -> None:
         """Make the phrases that may be needed later, while the phone rings."""
-        self._start(self._prepare_phrases())
+        self._start(self._lines.prepare())
 
     def begin(self) -> None:
         """The other side is there: let the greeting out and listen."""
@@ -154,13 +155,11 @@ class Conversation:
         if self._ear is not None:
             self._ear.open()
         self._recorder.start()
-        self._quiet_since = time.monotonic()
-        self._start(self._watch_quiet())
-        self._start(self._watch_duration())
+        self._polite.begin()
 
     def key_pressed(self, digit: str) -> None:
         """Tell the model about keys, once no more of them come."""
-        self._touch()
+        self._polite.touch()
         self._keys.append(digit)
         if self._keys_settle is not None:
             self._keys_settle.cancel()
@@ -189,15 +188,15 @@ class Conversation:
         self._transcript.flush()
         self._subscriptions.close()
 
-    # -- speaking
-
     async def _listen(self, room: rtc.Room, callee: str) -> None:
         self._session.output.audio = self._mouth
         self._session.output.transcription = self._captions
         # The SDK's overloads for this method are only partly typed.
         start: Callable[..., Awaitable[None]] = cast("Any", self._session).start
         await start(
-            Agent(instructions=self._config.instructions, chat_ctx=so_far(self._request.rescue)),
+            Agent(
+                instructions=self._request.agent.instructions, chat_ctx=so_far(self._request.rescue)
+            ),
             room=room,
             room_options=room_io.RoomOptions(
                 text_input=False,
@@ -219,100 +218,9 @@ class Conversation:
         self._ear = Ear(source, heard=self._recorder.callee)
         self._session.input.audio = self._ear
 
-    def _say(self, phrase: Phrase, *, interruptible: bool = True) -> SpeechHandle:
-        return self._session.say(
-            phrase.text, audio=phrase.audio(), allow_interruptions=interruptible
-        )
-
-    async def _first_phrase(self) -> Phrase:
-        if self._request.rescue is not None:
-            return await self._phrase(self._config.rescue_line, within=_RESCUE_PATIENCE)
-        return await self._phrase(self._config.greeting)
-
-    async def _phrase(self, text: str, *, within: float = _GREETING_PATIENCE) -> Phrase:
-        return await self._phrases.ready(self._key(text), self._models.tts, timeout=within)
-
-    def _key(self, text: str) -> Key:
-        return Key(self._shared.base_url, self._config.models.tts, self._config.voice, text)
-
-    async def _prepare_phrases(self) -> None:
-        config = self._config
-        for text in (config.goodbye, APOLOGY, config.silence_prompt, config.rescue_line):
-            with contextlib.suppress(Exception):
-                await self._phrase(text)
-
-    # -- ending
-
-    def _hang_up_after(self, farewell: SpeechHandle) -> None:
-        if not self._leaving:
-            self._leaving = True
-            self._start(self._leave(EndedReason.AGENT_HANGUP, farewell))
-
-    async def _leave(self, reason: EndedReason, farewell: SpeechHandle | None) -> None:
-        """Let the farewell be heard to its end, then end the call."""
-        self._leaving = True
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(_FAREWELL_PATIENCE):
-                if farewell is None or not await _spoke(farewell):
-                    await self._session.interrupt()
-                    goodbye = await self._phrase(self._config.goodbye)
-                    await self._say(goodbye, interruptible=False)
-        await asyncio.sleep(_TAIL)
-        self._end.decide(Ending(reason))
-
-    async def _watch_duration(self) -> None:
-        limit = self._time_left()
-        goodbye = 2.0
-        with contextlib.suppress(Exception):
-            goodbye = (await self._phrase(self._config.goodbye)).duration
-        await asyncio.sleep(max(limit - min(goodbye + _TAIL, limit / 2), 1.0))
-        self._start(self._leave(EndedReason.MAX_DURATION, None))
-        await asyncio.sleep(goodbye + 3.0)
-        self._end.decide(Ending(EndedReason.MAX_DURATION))
-
-    def _time_left(self) -> float:
-        limit = float(self._request.limits.max_duration_seconds)
-        rescue = self._request.rescue
-        if rescue is None:
-            return limit
-        return max(limit - (datetime.now(UTC) - rescue.answered_at).total_seconds(), 1.0)
-
-    async def _watch_quiet(self) -> None:
-        limit = self._config.silence_timeout_seconds
-        while not self._leaving:
-            await asyncio.sleep(_LOOK_EVERY)
-            if self._busy:
-                self._touch(by_callee=self._session.user_state == "speaking")
-            quiet = time.monotonic() - self._quiet_since
-            if quiet >= limit / 2 and not self._prompted:
-                self._prompted = True
-                await self._prompt()
-            elif quiet >= limit / 2 and self._prompted:
-                self._start(self._leave(EndedReason.SILENCE, None))
-                return
-
-    async def _prompt(self) -> None:
-        with contextlib.suppress(Exception):
-            prompt = await self._phrase(self._config.silence_prompt)
-            self._say(prompt)
-
-    @property
-    def _busy(self) -> bool:
-        session = self._session
-        return (
-            self._mouth.speaking
-            or session.user_state == "speaking"
-            or session.agent_state in {"speaking", "thinking"}
-        )
-
-    def _touch(self, *, by_callee: bool = True) -> None:
-        self._quiet_since = time.monotonic()
-        if by_callee:
-            self._prompted = False
-
     def _keys_done(self) -> None:
         keys, self._keys = " ".join(self._keys), []
-        if self._leaving or self._end.decided:
+        if self._polite.leaving or self._end.decided:
             return
         self._session.generate_reply(
             user_input=note(f"[The other side pressed these keys on the phone: {keys}]")
@@ -344,24 +252,10 @@ class Conversation:
 
     async def apologise(self) -> None:
         """Say sorry if the phrase is there; nothing is made for it, and nothing is raised."""
-        phrase = self._phrases.get(self._key(APOLOGY))
-        if phrase is not None:
-            self._mouth.open()
-            await self._say_bare(phrase)
-
-    async def _say_bare(self, phrase: Phrase) -> None:
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(_FAREWELL_PATIENCE):
-                async for frame in phrase.audio():
-                    await self._mouth.capture_frame(frame)
-                self._mouth.flush()
-                await self._mouth.wait_for_playout()
-        await asyncio.sleep(_TAIL)
+        await self._lines.apologise_at_once()
 
     async def _apologise(self) -> None:
-        """Say sorry on the bare track: the session is gone, the phrase was made before."""
-        with contextlib.suppress(Exception):
-            await self._say_bare(await self._phrase(APOLOGY))
+        await self._lines.apologise()
         self._end.decide(Ending(EndedReason.AGENT_ERROR, message="the models failed"))
 
     def _start(self, work: Awaitable[None]) -> None:
@@ -377,12 +271,3 @@ def so_far(rescue: Rescue | None) -> ChatContext:
         role = "assistant" if turn.speaker == "agent" else "user"
         context.add_message(role=role, content=turn.text)
     return context
-
-
-async def _spoke(speech: SpeechHandle) -> bool:
-    """Wait for a speech to end; say whether anything of it was said."""
-    await speech
-    return any(
-        getattr(item, "role", None) == "assistant" and getattr(item, "text_content", None)
-        for item in speech.chat_items
-    )

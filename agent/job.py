@@ -23,6 +23,7 @@ from agent import failpoints
 from agent.conversation import Conversation
 from agent.desk import Desk
 from agent.ending import SUPERSEDED, End, Ending
+from agent.last_word import LastWord
 from agent.legs import Leg, NotPermitted, SipLeg, VoipLeg, hang_up
 from agent.logs import get_logger
 from agent.media_watch import MediaWatch, packets_received
@@ -32,15 +33,7 @@ from agent.subscriptions import Subscriptions
 from agent.transcript import Transcript
 from telephony.call import CallType, EndedReason
 from telephony.dial_request import DialRequest
-from telephony.events import (
-    AgentJoined,
-    AgentRescued,
-    Dtmf,
-    Ended,
-    EventType,
-    RecordingReady,
-    Warned,
-)
+from telephony.events import AgentJoined, AgentRescued, Dtmf, EventType
 
 #: How long the room's deletion may hold up the call's last event.
 _DELETE_PATIENCE: Final = 5.0
@@ -48,16 +41,6 @@ _DELETE_PATIENCE: Final = 5.0
 _STOP_PATIENCE: Final = 2.0
 #: How long after the answer a fault comes that a test asks for.
 _FAULT_AFTER: Final = 2.0
-#: What an agent that was cut off, or asleep, takes for the call's end; another one may have it.
-_UNSURE: Final = frozenset(
-    {
-        EndedReason.LOST,
-        EndedReason.AGENT_ERROR,
-        EndedReason.BRIDGE_LOST,
-        EndedReason.MEDIA_SERVER_LOST,
-        EndedReason.MEDIA_TIMEOUT,
-    }
-)
 
 log = get_logger(__name__)
 
@@ -110,6 +93,15 @@ class Call:
             timeout=desk.media_timeout,
             initial=desk.media_timeout_initial,
         )
+        self._last_word = LastWord(
+            request,
+            office=desk.office,
+            reporter=self._reporter,
+            leg=self._leg,
+            media=self._media,
+            recorder=self._recorder,
+            part=self._part,
+        )
 
     async def run(self) -> None:
         """Hold the call; returns when it is over and everything of it is put away."""
@@ -129,7 +121,7 @@ class Call:
             ending = Ending(EndedReason.AGENT_ERROR, message=f"the agent failed: {_name(error)}")
         self._end.decide(ending)
         try:
-            ending = await self._who_ends_it(await self._end.wait())
+            ending = await self._last_word.whose(await self._end.wait())
             if ending.superseded:
                 await self._step_aside()
             elif self._leg.permitted:
@@ -243,17 +235,12 @@ class Call:
         """Leave a room that is not ours: another agent of this attempt may be live in it."""
         self._subscriptions.close()
         if not told and ending.reason is not EndedReason.API_HANGUP:
-            self._warn("agent_failed", ending.message or f"the agent gave up: {ending.reason}")
+            self._last_word.warn(
+                "agent_failed", ending.message or f"the agent gave up: {ending.reason}"
+            )
         await self._safely("leg", self._leg.aclose())
         await self._close_conversation()
         self._log.info("left_without_permit", reason=ending.reason)
-
-    async def _who_ends_it(self, ending: Ending) -> Ending:
-        """Make sure that an end which may only be ours does not end another agent's call."""
-        unsure = self._leg.answered.is_set() and ending.reason in _UNSURE
-        if ending.superseded or not unsure:
-            return ending
-        return ending if await self._desk.office.is_current(self._request) else SUPERSEDED
 
     async def _step_aside(self) -> None:
         """Leave a call that another agent has by now, and leave it as it is."""
@@ -269,13 +256,13 @@ class Call:
         gone = asyncio.create_task(self._hang_up())
         answered = self._leg.answered.is_set()
         try:
-            ending = self._true_reason(ending)
+            ending = self._last_word.true_reason(ending)
             self._subscriptions.close()
             await self._safely("leg", self._leg.aclose())
             # Where nobody spoke and nothing was recorded, the record need not wait for this.
             if answered:
                 await self._close_conversation()
-                await self._keep_recording()
+                await self._last_word.keep_recording()
         finally:
             await self._tell_end(ending, gone)
         if not answered:
@@ -290,9 +277,11 @@ class Call:
         try:
             await asyncio.wait([gone], timeout=_DELETE_PATIENCE)
             if not gone.done() or gone.exception() is not None or not gone.result():
-                self._warn("room_not_deleted", "The room was not deleted yet; the reaper will.")
+                self._last_word.warn(
+                    "room_not_deleted", "The room was not deleted yet; the reaper will."
+                )
         finally:
-            self._report(EventType.CALL_ENDED, self._ended(ending))
+            self._last_word.tell(ending)
             self._reporter.close()
         self._log.info("call_ended", reason=ending.reason, sip_status_code=ending.sip_status_code)
 
@@ -306,51 +295,6 @@ class Call:
             await work
         except Exception as error:
             self._log.warning("not_put_away", part=part, error=_name(error))
-
-    def _true_reason(self, ending: Ending) -> Ending:
-        """Tell a call that the bridge ended for want of media from a hang-up."""
-        if (
-            ending.reason is EndedReason.CALLEE_HANGUP
-            and self._leg.phone
-            and self._leg.answered.is_set()
-            and self._media.nearly_lost
-        ):
-            return Ending(EndedReason.MEDIA_TIMEOUT)
-        return ending
-
-    async def _keep_recording(self) -> None:
-        try:
-            recording = await self._recorder.finish()
-        except Exception as error:
-            self._log.warning("not_put_away", part="recording", error=_name(error))
-            self._warn("recording_failed", "The recording could not be written.")
-            return
-        if recording is not None:
-            self._report(
-                EventType.CALL_RECORDING_READY,
-                RecordingReady(
-                    path=str(recording.path.resolve()),
-                    duration_seconds=round(recording.duration, 3),
-                    sample_rate=recording.sample_rate,
-                    part=self._part,
-                ),
-            )
-        elif self._recorder.failed is not None:
-            self._warn("recording_failed", "The recording could not be written.")
-
-    def _ended(self, ending: Ending) -> Ended:
-        answered = self._leg.answered.is_set()
-        return Ended(
-            ended_reason=ending.reason,
-            ended_by=ending.ended_by,
-            sip_status_code=ending.sip_status_code,
-            sip_status=ending.sip_status,
-            message=ending.message,
-            media_seen=self._media.seen if answered else None,
-        )
-
-    def _warn(self, code: str, message: str) -> None:
-        self._report(EventType.CALL_WARNING, Warned(code=code, message=message))
 
     def _make_leg(self) -> Leg:
         if self._request.call_type is CallType.VOIP:

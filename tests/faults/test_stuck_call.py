@@ -159,7 +159,7 @@ def over(seen: CarrierCall) -> datetime:
 def until_all_ended(ledger: CarrierLedger, number: str, since: datetime) -> list[CarrierCall]:
     """Give the carrier's records of the calls to a number, once all of them are over there."""
     until_sync(
-        lambda: all(call.at("ended_at") for call in ledger.calls(number, since=since)),
+        lambda: all(call.complete for call in ledger.calls(number, since=since)),
         30,
         what="the carrier's side of all has ended",
     )

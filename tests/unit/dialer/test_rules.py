@@ -23,6 +23,7 @@ PLATFORM = {
     "dialer/calls/permit.py",
     "dialer/calls/reap.py",
     "dialer/calls/record.py",
+    "dialer/calls/returning.py",
     "dialer/calls/sweep.py",
     "dialer/health.py",
     "dialer/ingest/livekit_webhook.py",
