@@ -28,7 +28,7 @@ _STOPPING_IN_TEXT: Final = re.compile(r"shutting down|shutdown", re.IGNORECASE)
 #: Nobody offered to carry the request out.
 _NO_BRIDGE: Final = re.compile(
     r"(?:twirp error \w+: )?"
-    r"(?:no response from servers|no servers available \(received \d+ responses\))"
+    r"(?:no response from servers|no servers available \(received \d+ responses\)|cpu exhausted)"
 )
 
 #: Why an answered call is over, by the reason with which the other side left the room.
@@ -138,10 +138,10 @@ def no_bridge_took_it(error: api.ServerError) -> bool:
     """Tell whether no bridge took the request, so that no INVITE can have left.
 
     Shape: only these words and no others around them, which may be a bridge's own that quotes them.
-    Source: psrpc 0.7, ``selectServer``: both are said while a server is still being looked for, and
-    none carries a request out that was not told to; livekit-server 1.13 sends each request once
-    (``newSIPClient``). A bridge that is over its CPU limit does not offer itself, which looks the
-    same.
+    Source: psrpc 0.7, ``selectServer``: the first two are said while a server is still being looked
+    for, and none carries a request out that was not told to; livekit-server 1.13 sends each request
+    once (``newSIPClient``). The third is livekit-sip 1.8 (``createSIPParticipant``), which looks at
+    its CPU limit before it does anything.
     """
     return error.code == _C.UNAVAILABLE and _NO_BRIDGE.fullmatch(error.message) is not None
 

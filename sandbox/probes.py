@@ -12,9 +12,9 @@ Probe = Callable[[], Awaitable[str | None]]
 _TIMEOUT = 2.0
 
 
-def http(url: str) -> Probe:
-    """Ask by HTTP: any 2xx is ready."""
-    return partial(_http, url)
+def http(url: str, *also: int) -> Probe:
+    """Ask by HTTP: any 2xx is ready, and what is named besides."""
+    return partial(_http, url, also)
 
 
 def redis(host: str, port: int) -> Probe:
@@ -27,13 +27,14 @@ async def nothing_to_ask() -> str | None:
     return None
 
 
-async def _http(url: str) -> str | None:
+async def _http(url: str, also: tuple[int, ...]) -> str | None:
     try:
         async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False, verify=False) as client:
             answer = await client.get(url)
     except httpx.HTTPError as error:
         return f"no answer ({type(error).__name__})"
-    return None if answer.is_success else f"status {answer.status_code}: {answer.text[:300]}"
+    ready = answer.is_success or answer.status_code in also
+    return None if ready else f"status {answer.status_code}: {answer.text[:300]}"
 
 
 async def _redis(host: str, port: int) -> str | None:

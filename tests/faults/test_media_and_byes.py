@@ -148,6 +148,29 @@ def test_a_call_without_an_rtp_port_and_those_it_takes_along_end_by_name(
     on_the_phone(gateway, "+14155550101")
 
 
+@pytest.mark.fault("F6")
+@pytest.mark.timeout(300)
+def test_a_bridge_that_is_always_over_its_limit_gets_a_call_s_patience_and_no_more(
+    tmp_path: Path,
+) -> None:
+    """F6: the only bridge refuses for its CPU's load; the call waits for it, and ends by name."""
+    limit = "{max_cpu_utilization: 0.0001}"
+    with sandbox(tmp_path, "--without", "worker-2", "--sip-settings", limit) as running:
+        gateway = Gateway(running["api_url"], running["api_key"])
+        ledger = CarrierLedger(running["carrier_control_url"])
+        since, number = datetime.now(UTC), "+14155550102"
+        call = gateway.place(number)
+        ended = gateway.until_ended(call["id"], timeout=150)
+
+        told = gateway.events(call["id"])
+        assert (ended["outcome"], ended["ended_reason"]) == ("failed", "bridge_lost"), told
+        waits = [e["data"]["waiting_for"] for e in told if e["type"] == "call.waiting"]
+        assert waits.count("bridge") > 1
+        assert ledger.calls(number, since=since) == []
+        gateway.close()
+        ledger.close()
+
+
 def _free_ports(count: int) -> int:
     """Give the first of so many UDP ports in a row, below those that sandboxes take."""
     for first in range(5_000, 10_000 - count, count):

@@ -135,6 +135,7 @@ def test_a_transaction_that_fails_at_once_had_an_answer(took: float, lost: bool)
     [
         ("unavailable", "twirp error unknown: no response from servers", True),
         ("unavailable", "no response from servers", True),
+        ("unavailable", "twirp error unknown: cpu exhausted", True),
         ("unavailable", "no servers available (received 2 responses)", True),
         ("unavailable", "twirp error unknown: update room: no response from servers", False),
         ("unavailable", "no response from servers: 180 Ringing", False),
