@@ -164,7 +164,8 @@ class Database:
         for together in self._batches.values():
             await together.settled()
         if self._threads is not None:
-            await self._threads.close()
+            threads, self._threads = self._threads, _Threads(self.url)
+            await threads.close()
         await self._writer.dispose()
         await self._reader.dispose()
 
