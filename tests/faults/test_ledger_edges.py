@@ -45,6 +45,7 @@ def test_a_call_whose_answer_was_lost_is_placed_once(
     assert ledger.only_call("+14155550102", since=since).invites == 1
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F2")
 def test_calls_whose_dispatcher_died_are_dialled_once_by_the_next(
     whole: Stack, gateway: Gateway, ledger: CarrierLedger
@@ -71,6 +72,7 @@ def test_calls_whose_dispatcher_died_are_dialled_once_by_the_next(
         assert ledger.only_call(number, since=since).invites == 1
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F3")
 def test_a_permit_whose_answer_was_lost_is_spent_and_nobody_is_rung(
     whole: Stack, gateway: Gateway, ledger: CarrierLedger
@@ -94,6 +96,7 @@ def test_a_permit_whose_answer_was_lost_is_spent_and_nobody_is_rung(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F5")
 @pytest.mark.timeout(300)
 def test_a_returned_permit_whose_answer_was_lost_is_given_anew_and_dialled_once(
@@ -113,6 +116,7 @@ def test_a_returned_permit_whose_answer_was_lost_is_given_anew_and_dialled_once(
     assert types.count("call.dialing") == types.count("call.requeued") + 1, types
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F31")
 def test_a_report_whose_answer_was_lost_is_stored_once(
     whole: Stack, gateway: Gateway, ledger: CarrierLedger

@@ -20,6 +20,7 @@ from tests.kit.running import sandbox
 from tests.kit.until import until_sync
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F25")
 def test_a_callee_whose_bye_is_lost_is_missed_by_its_media(
     whole: Stack, gateway: Gateway, ledger: CarrierLedger
@@ -123,6 +124,7 @@ def narrow(tmp_path: Path) -> Iterator[tuple[Gateway, CarrierLedger]]:
         ledger.close()
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F29")
 @pytest.mark.timeout(300)
 def test_a_call_without_an_rtp_port_and_those_it_takes_along_end_by_name(
@@ -148,6 +150,7 @@ def test_a_call_without_an_rtp_port_and_those_it_takes_along_end_by_name(
     on_the_phone(gateway, "+14155550101")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F6")
 @pytest.mark.timeout(300)
 def test_a_bridge_that_is_always_over_its_limit_gets_a_call_s_patience_and_no_more(

@@ -78,6 +78,7 @@ def test_calls_that_meet_no_bridge_wait_for_the_next_one(
     until_back(whole.running, "livekit-sip", before)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F5")
 @pytest.mark.timeout(300)
 def test_calls_wait_out_a_bridge_that_is_away(

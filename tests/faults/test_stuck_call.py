@@ -54,7 +54,9 @@ def ledger(running: dict[str, Any]) -> Iterator[CarrierLedger]:
         ("sleep", {"agent_stuck"}),
         # A process that is back soon is seen without its call before its silence is noticed.
         pytest.param("spin", {"worker_silent", "call_not_held"}, marks=pytest.mark.slow),
-        ("leak", {"agent_stuck", "worker_silent", "call_not_held"}),
+        pytest.param(
+            "leak", {"agent_stuck", "worker_silent", "call_not_held"}, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_call_that_breaks_is_taken_over_and_its_process_replaced(
@@ -91,6 +93,7 @@ def test_a_call_that_breaks_is_taken_over_and_its_process_replaced(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F12")
 def test_the_neighbours_of_a_call_that_holds_the_interpreter_are_taken_over_as_well(
     running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger

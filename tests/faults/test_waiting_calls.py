@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from tests.faults.test_kills import processes, ready
 from tests.kit.carrier_ledger import CarrierLedger
 from tests.kit.gateway import Gateway
@@ -58,6 +60,7 @@ def test_a_waiting_call_is_cancelled_at_once(
     assert gateway.call(call["id"])["ended_reason"] == "api_hangup"
 
 
+@pytest.mark.slow
 def test_a_scheduled_shutdown_loses_no_waiting_call(
     running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
 ) -> None:
