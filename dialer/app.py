@@ -38,6 +38,7 @@ from dialer.calls import routes as calls_routes
 from dialer.calls.dispatch import Dispatcher
 from dialer.calls.forget import Forgetting
 from dialer.calls.joining import Collaborators, Rules
+from dialer.calls.looping import ended
 from dialer.calls.reap import Reaper
 from dialer.calls.rescue import Rescuer
 from dialer.calls.trunk import TrunkKeeper, WantedTrunk
@@ -197,9 +198,7 @@ async def running(dialer: Dialer, *, loops: bool) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(tasks)
         await dialer.close()
 
 

@@ -1,10 +1,11 @@
-"""Keep a loop of the dialer alive: no failure of one round ends it, cancellation does."""
+"""Keep a loop of the dialer alive, whatever fails in a round, until it is told to end."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 import structlog
 
@@ -15,6 +16,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 #: Units: seconds.
 _FIRST_BACKOFF = 0.5
 _LONGEST_BACKOFF = 5.0
+#: How often a loop is told to end, and the seconds between two times.
+_TOLD_TO_END = 10
+_BETWEEN = 1.0
 
 
 async def keep_going(
@@ -44,6 +48,23 @@ async def keep_going(
             log.info("loop recovered", loop=name, failures=failures)
             failures = 0
         await wait(pause)
+
+
+async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel until all of them are over; one cancellation can be lost inside of a library.
+
+    Source: python/cpython#86296: before 3.12 ``wait_for`` may swallow one that comes in the moment
+    in which what it waits for is done.
+    """
+    pending = set(tasks)
+    for _ in range(_TOLD_TO_END):
+        if not pending:
+            return
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_BETWEEN)
+    for task in pending:
+        log.error("loop does not end", loop=task.get_name())
 
 
 def _tell(name: str, error: Exception, failures: int) -> None:
