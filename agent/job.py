@@ -216,11 +216,7 @@ class Call:
     async def _media_lost(self) -> None:
         """End the call once no media comes any more, as whatever that is a sign of."""
         await self._media.until_lost()
-        if not self._media.seen:
-            # A connection that never carried a packet is never rated badly.
-            ending = Ending(EndedReason.MEDIA_TIMEOUT) if self._leg.phone else None
-        else:
-            ending = await self._leg.why_silent(self._media.silent_for)
+        ending = await self._leg.why_silent(self._media.silent_for)
         if ending is not None:
             self._end.decide(ending)
 

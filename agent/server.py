@@ -134,7 +134,16 @@ class TelephonyServer(AgentServer):
         token = api.AccessToken(
             settings.livekit_api_key, settings.livekit_api_secret.get_secret_value()
         )
-        grants = api.VideoGrants(room_join=True, room=job.room, agent=True)
+        # As LiveKit gives to agents; the framework keeps the state of one in its attributes.
+        grants = api.VideoGrants(
+            room_join=True,
+            room=job.room,
+            agent=True,
+            can_publish=True,
+            can_subscribe=True,
+            can_publish_data=True,
+            can_update_own_metadata=True,
+        )
         return RunningJobInfo(
             accept_arguments=JobAcceptArguments(name="", identity=identity, metadata=""),
             job=agent.Job(

@@ -172,6 +172,14 @@ class Joining:
             await self._with.rooms.create(room, dispatch)
             return
         await self._with.rooms.create(room, None)
+        await self._agent(room, dispatch)
+
+    async def _agent(self, room: str, dispatch: Dispatch) -> None:
+        """Ask for an agent into a room that is there.
+
+        Shape: who was given a job and did not come stands in no line any more, so that the next one
+        to be given it is another.
+        """
         if not self._with.jobs.give(Job(room=room, metadata=dispatch.metadata)):
             await self._with.rooms.redispatch(room, dispatch)
 
@@ -252,7 +260,7 @@ class Joining:
                 return
             dispatch = await self._brief(mine, call, trunk_id)
             if dispatch is not None:
-                await self._with.rooms.redispatch(mine.room, dispatch)
+                await self._agent(mine.room, dispatch)
         except Unavailable:
             self._rest_from_media_server()
             if seen.call_type == CallType.SIP.value:
