@@ -58,6 +58,10 @@ _BRIDGE_PATIENCE: Final = 2.0
 _SURE_AFTER: Final = 8.0
 #: How long two messages about the same end may be apart.
 _SAME_END: Final = 1.5
+#: How long a callee may be gone from the room without a reason. livekit-server closes every signal
+#: connection that had something to say in 7.5 seconds without Redis; bridge and agent then connect
+#: anew, and the phone was never hung up. Deleting the room sooner would leave it with nobody.
+_BACK_WITHIN: Final = 10.0
 #: A bridge that died earlier in a call than this may have sent no sender report yet; without one
 #: LiveKit rates its silence like a carrier's.
 _REPORTS_AFTER: Final = 5.0
@@ -219,6 +223,7 @@ class SipLeg(Leg):
         self._answered_at: float | None = None
         self._rated: tuple[rtc.ConnectionQuality, float] | None = None
         self._rating = asyncio.Event()
+        self._there = asyncio.Event()
         self._subscriptions.on(room, "track_published", self._on_published)
         self._subscriptions.on(room, "participant_attributes_changed", self._on_attributes)
         self._subscriptions.on(room, "connection_quality_changed", self._on_quality)
@@ -300,7 +305,27 @@ class SipLeg(Leg):
         return timedelta(seconds=self._request.limits.ring_timeout_seconds)
 
     def _on_connected(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.identity == self.identity:
+            self._there.set()
         self._read_status(participant)
+
+    def _judge_leaving(self) -> None:
+        lost = left_after_answer(self.left, phone=True)
+        if self.answered.is_set() and lost.reason is EndedReason.BRIDGE_LOST:
+            self._there.clear()
+            self._start(self._lost_for_good(lost))
+        else:
+            super()._judge_leaving()
+
+    async def _lost_for_good(self, lost: Ending) -> None:
+        """End the call, unless the callee comes back with a bridge that had to connect anew."""
+        log.warning("callee_gone")
+        try:
+            await asyncio.wait_for(self._there.wait(), _BACK_WITHIN)
+        except TimeoutError:
+            self._end.decide(lost)
+        else:
+            log.info("callee_back")
 
     def _on_published(
         self, _: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant

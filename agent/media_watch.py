@@ -73,10 +73,11 @@ class MediaWatch:
             self._moved = self._clock()
             return
         self._blind = False
-        if packets is not None and packets > self._packets:
+        # Fewer than before: the bridge connected anew, and counts from the beginning.
+        if packets is not None and packets != self._packets:
             self._packets = packets
             self._moved = self._clock()
-            self.seen = True
+            self.seen = self.seen or packets > 0
 
     @property
     def _limit(self) -> float:

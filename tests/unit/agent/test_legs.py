@@ -570,7 +570,9 @@ async def test_a_silence_that_nobody_rates_is_lost_media(
 
 @pytest.mark.asyncio
 @pytest.mark.fault("F7")
-async def test_a_silence_early_in_a_call_is_explained_by_the_callee_s_leaving() -> None:
+async def test_a_silence_early_in_a_call_is_explained_by_the_callee_s_leaving(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     case = Case()
     await case.dial()
     case.status("active")
@@ -580,7 +582,45 @@ async def test_a_silence_early_in_a_call_is_explained_by_the_callee_s_leaving() 
     case.rate(_Q.QUALITY_POOR)
     await asyncio.sleep(0)
     assert not judged.done()
+    monkeypatch.setattr("agent.legs._BACK_WITHIN", 0.05)
     case.leave(_D.CONNECTION_TIMEOUT)
     assert (await asyncio.wait_for(case.end.wait(), 5)).reason is EndedReason.BRIDGE_LOST
     judged.cancel()
+    await case.leg.aclose()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_callee_who_is_gone_without_a_reason_may_come_back(
+    comes_back: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.legs._BACK_WITHIN", 0.2)
+    case = Case()
+    await case.dial()
+    case.status("active")
+    case.leave(_D.SIGNAL_CLOSE)
+    await asyncio.sleep(0)
+    assert not case.end.decided
+    if comes_back:
+        case.room.tell("participant_connected", SimpleNamespace(identity="callee", attributes={}))
+        await asyncio.sleep(0.3)
+        assert not case.end.decided
+        case.leave(_D.USER_REJECTED)
+        assert (await case.end.wait()).reason is EndedReason.CALLEE_HANGUP
+    else:
+        assert (await asyncio.wait_for(case.end.wait(), 5)).reason is EndedReason.BRIDGE_LOST
+    await case.leg.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_callee_who_comes_back_may_be_gone_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.legs._BACK_WITHIN", 0.05)
+    case = Case()
+    await case.dial()
+    case.status("active")
+    case.leave(_D.SIGNAL_CLOSE)
+    case.room.tell("participant_connected", SimpleNamespace(identity="callee", attributes={}))
+    await asyncio.sleep(0.01)
+    case.leave(_D.SIGNAL_CLOSE)
+    assert (await asyncio.wait_for(case.end.wait(), 5)).reason is EndedReason.BRIDGE_LOST
     await case.leg.aclose()

@@ -186,6 +186,15 @@ async def test_media_that_stops_is_lost_after_the_shorter_limit() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_stream_that_counts_anew_is_media() -> None:
+    media = Packets()
+    await media.at(3, 1500)
+    assert not (await media.at(14, 10)).lost
+    assert not (await media.at(25, 10)).lost
+    assert (await media.at(26, 10)).lost
+
+
+@pytest.mark.asyncio
 async def test_packets_that_cannot_be_counted_are_not_lost_media() -> None:
     media = Packets()
     await media.at(3, 150)
