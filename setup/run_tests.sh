@@ -21,8 +21,13 @@ run_tiers() {
     run_tier carrier go test -C sandbox/carrier ./... || return
     local tier at_once
     for tier in unit contract integration sip faults browser; do
-        # Calls in real time want the machine for themselves; what only computes does not.
-        case $tier in unit | integration) at_once=(-n 2) ;; *) at_once=() ;; esac
+        # Calls in real time want the machine for themselves; what computes, or waits for a database,
+        # does not.
+        case $tier in
+        unit) at_once=(-n 2) ;;
+        contract | integration) at_once=(-n 4) ;;
+        *) at_once=() ;;
+        esac
         # No tests in a tier is a failure too: pytest then ends with status 5.
         run_tier "$tier" .venv/bin/python -m pytest "tests/$tier" -m "not slow" "${at_once[@]}" "$@" || return
     done
