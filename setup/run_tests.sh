@@ -25,7 +25,7 @@ run_tiers() {
         # does not.
         case $tier in
         unit) at_once=(-n 2) ;;
-        contract | integration) at_once=(-n 4) ;;
+        contract | integration) at_once=(-n 4 --dist worksteal) ;;
         *) at_once=() ;;
         esac
         # No tests in a tier is a failure too: pytest then ends with status 5.
