@@ -89,7 +89,8 @@ class LiveKitRooms:
         try:
             await self._delete(room)
         except NoAnswer:
-            # The server that held it died: another one takes it over, empty, to put it away.
+            # The server that held it died, and may have left half of it: another one takes it over,
+            # empty, to put it away.
             await self.create(room, None)
             await self._delete(room)
 

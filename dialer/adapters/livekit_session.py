@@ -10,6 +10,9 @@ from livekit import api
 
 from telephony.errors import Unavailable
 
+#: What livekit-server 1.13 says of a room that its lists name and that no server has: one that was
+#: killed in the middle of making or closing it leaves it so.
+_NOBODYS = "could not find object"
 #: A request that takes longer is of no use to a call that waits for it.
 _TIMEOUT = aiohttp.ClientTimeout(total=5, connect=2)
 
@@ -63,7 +66,7 @@ async def translated() -> AsyncGenerator[None]:
     except api.ServerError as error:
         if error.code == api.ServerErrorCode.NOT_FOUND:
             raise NoSuchThing("media_server_unavailable", "LiveKit lost it.") from error
-        if error.code == api.ServerErrorCode.UNAVAILABLE:
+        if error.code == api.ServerErrorCode.UNAVAILABLE or _NOBODYS in error.message:
             raise NoAnswer("media_server_unavailable", "No server answers for the room.") from error
         raise _unavailable(f"LiveKit answered {error.code}.") from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:

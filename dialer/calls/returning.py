@@ -30,6 +30,8 @@ from telephony.worker_contract import ReturnReason
 
 #: A call whose permits come back for so long, since the first of them did, is not tried again.
 _PATIENCE = timedelta(seconds=60)
+#: And not before so many: one that waited for a seat in between was not tried all that time.
+_LEAST_RETURNS = 6
 #: How long a call rests before it is tried again, doubled with each return up to the longest.
 _SHORTEST_REST = {
     ReturnReason.NO_BRIDGE: timedelta(seconds=2),
@@ -67,7 +69,7 @@ async def take_back(
     times, first = await _returns(tx, mine)
     if call.hangup_requested_at is not None:
         await _end(tx, mine, EndedReason.API_HANGUP, "it was hung up before it was dialled", now)
-    elif first is not None and now - first >= _PATIENCE:
+    elif first is not None and now - first >= _PATIENCE and times >= _LEAST_RETURNS:
         if why is ReturnReason.TOO_FAST:
             raise refused()
         await _end(tx, mine, EndedReason.BRIDGE_LOST, "no bridge is there", now)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
+import redis
 
 from dialer.adapters.livekit_rooms import LiveKitRooms
 from dialer.adapters.livekit_session import LiveKitSession
@@ -60,6 +62,27 @@ async def test_a_room_outlives_its_server_in_the_lists_only_and_can_be_deleted(
         return await rooms.list("tel-") == []
 
     await until(deleted, timeout=30, what="the room is gone")
+
+
+async def test_a_room_that_is_left_in_halves_can_be_deleted(
+    mortal: MediaServers, rooms: LiveKitRooms
+) -> None:
+    """It is listed and no server has it: so one leaves it that dies at the wrong moment."""
+    await rooms.create("tel-att_1", None)
+    mortal.livekit.stop()
+    client: Any = redis.Redis.from_url(mortal.redis_url)  # pyright: ignore[reportUnknownMemberType]
+    assert client.hdel("room_node_map", "tel-att_1") == 1
+    client.close()
+    mortal.livekit.start()
+
+    async def deleted() -> bool:
+        try:
+            await rooms.delete("tel-att_1")
+        except Unavailable:
+            return False
+        return await rooms.list("tel-") == []
+
+    await until(deleted, timeout=15, what="the room is gone")
 
 
 async def test_a_room_lives_on_when_redis_comes_back_empty(
