@@ -16,7 +16,7 @@ import structlog
 from redis.asyncio import Redis
 
 from dialer.adapters.redis_client import translated
-from dialer.calls.looping import keep_going
+from dialer.calls.looping import ended, keep_going
 from dialer.calls.signals import LocalSignals
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -55,9 +55,15 @@ class RedisSignals(LocalSignals):
 
     async def run(self) -> None:
         """Carry signals in and out until cancelled."""
-        async with asyncio.TaskGroup() as both:
-            both.create_task(keep_going("signals out", self._carry_out))
-            both.create_task(keep_going("signals in", self._carry_in))
+        both = [
+            asyncio.create_task(keep_going("signals out", self._carry_out)),
+            asyncio.create_task(keep_going("signals in", self._carry_in)),
+        ]
+        try:
+            await asyncio.gather(*both)
+        finally:
+            # A TaskGroup cancels its tasks once, and waits for ever for one that missed it.
+            await ended(both, between=0.1)
 
     def _send(self, *what: str) -> None:
         if what in self._unsent:

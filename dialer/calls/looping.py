@@ -50,9 +50,10 @@ async def keep_going(
         await wait(pause)
 
 
-async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
+async def ended(tasks: Iterable[asyncio.Task[Any]], *, between: float = _BETWEEN) -> None:
     """Cancel until all of them are over; one cancellation can be lost inside of a library.
 
+    Units: ``between`` in seconds; whoever is ended this way himself asks more often.
     Source: python/cpython#86296: before 3.12 ``wait_for`` may swallow one that comes in the moment
     in which what it waits for is done.
     """
@@ -62,7 +63,7 @@ async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
             return
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_BETWEEN)
+        _, pending = await asyncio.wait(pending, timeout=between)
     for task in pending:
         log.error("loop does not end", loop=task.get_name())
 

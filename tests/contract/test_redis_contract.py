@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from dialer.adapters.redis_client import connect
 from dialer.adapters.redis_pacing import RedisPacer
 from dialer.adapters.redis_presence import RedisPresence
 from dialer.adapters.redis_signals import RedisSignals
+from dialer.calls.looping import ended
 from dialer.calls.pacing import Pace
 from telephony.errors import Unavailable
 from telephony.worker_contract import WorkerPresence
@@ -59,9 +59,7 @@ class Process:
     async def close(self) -> None:
         """Stop."""
         if self.running is not None:
-            self.running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.running
+            await ended([self.running])
         await self.client.aclose()
 
 

@@ -22,24 +22,20 @@ async def deaf(times: int) -> None:
                 raise
 
 
-async def test_a_loop_that_loses_a_cancellation_is_told_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(looping, "_BETWEEN", 0.01)
+async def test_a_loop_that_loses_a_cancellation_is_told_again() -> None:
     tasks = [asyncio.create_task(deaf(times)) for times in (0, 1, 3)]
     await asyncio.sleep(0)
-    await asyncio.wait_for(looping.ended(tasks), 10)
+    await asyncio.wait_for(looping.ended(tasks, between=0.01), 10)
     assert all(task.cancelled() for task in tasks)
 
 
 async def test_a_loop_that_never_ends_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looping, "_BETWEEN", 0.01)
     monkeypatch.setattr(looping, "_TOLD_TO_END", 3)
     task = asyncio.create_task(deaf(5))
     await asyncio.sleep(0)
-    await asyncio.wait_for(looping.ended([task]), 10)
+    await asyncio.wait_for(looping.ended([task], between=0.01), 10)
     assert not task.done()
-    await asyncio.wait_for(looping.ended([task]), 10)
+    await asyncio.wait_for(looping.ended([task], between=0.01), 10)
     assert task.cancelled()
 
 
@@ -49,5 +45,5 @@ async def test_one_that_failed_already_stops_nothing() -> None:
 
     task = asyncio.create_task(failing())
     await asyncio.sleep(0)
-    await looping.ended([task])
+    await looping.ended([task], between=0.01)
     assert isinstance(task.exception(), OSError)
