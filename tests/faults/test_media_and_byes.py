@@ -84,6 +84,7 @@ def test_a_callee_who_hangs_up_at_once_stops_the_greeting(
     until_sync(lambda: _jobs(gateway) == 0, 20, what="no worker holds a job")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F30")
 @pytest.mark.parametrize("dead", [("api",), ("worker", "worker-2")], ids=["api", "workers"])
 def test_a_call_past_its_longest_duration_ends_without_one_of_its_guards(

@@ -73,6 +73,7 @@ def load(running: dict[str, Any]) -> Generator[Client]:
     assert not thread.is_alive(), "the load did not end"
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F38")
 def test_a_rolling_restart_under_load_fails_and_doubles_no_call(
     whole: Stack, gateway: Gateway, ledger: CarrierLedger

@@ -39,6 +39,7 @@ def goes_out(gateway: Gateway, ledger: CarrierLedger) -> None:
     assert ledger.only_call("+14155550102", since=since).invites == 1
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F7")
 def test_calls_on_a_killed_bridge_end_by_name_and_are_not_dialled_again(
     whole: Stack, gateway: Gateway, ledger: CarrierLedger
