@@ -50,7 +50,7 @@ class MediaWatch:
         self._timeout = timeout.total_seconds()
         self._initial = initial.total_seconds()
         self._clock = clock
-        self._packets = 0
+        self._packets: int = 0
         self._blind = False
         self._moved = clock()
         self.seen = False

@@ -124,7 +124,7 @@ async def read_limited(request: Request, limit: int = MAX_BODY) -> bytes:
     Errors: BadRequest ``body_too_large``.
     """
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared[:18]) > limit:
+    if declared.isdecimal() and int(declared[:18]) > limit:
         _too_large(limit)
     body = bytearray()
     async for chunk in request.stream():

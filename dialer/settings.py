@@ -279,7 +279,7 @@ def trunk_host(address: str) -> str:
     if any(c in address for c in "@;/ ,<>") or address.lower().startswith(("sip:", "sips:")):
         raise ValueError("must be a host and an optional port, without sip:, user or parameters")
     _, colon, port = address.rpartition(":")
-    if colon and not address.endswith("]") and not (port.isdigit() and 0 < int(port) < 65536):
+    if colon and not address.endswith("]") and not (port.isdecimal() and 0 < int(port) < 65536):
         raise ValueError("has a port that is none")
     return address
 

@@ -136,7 +136,7 @@ def phone_system(text: str) -> PhoneSystem:
     username, colon, password = credentials.partition(":")
     host, _, port = address.rpartition(":")
     whole = at and colon and username and password and host
-    if not whole or not port.isdigit() or not 0 < int(port) < 65_536:
+    if not whole or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise argparse.ArgumentTypeError("must look like USER:PASS@HOST:PORT")
     return PhoneSystem(username, password, address)
 

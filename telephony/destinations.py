@@ -72,7 +72,7 @@ def kind(number: E164) -> Kind:
 
 def _is_emergency(compact: str) -> bool:
     bare = compact.lstrip("+")
-    if not bare.isdigit() or len(bare) > _LONGEST_CODE + _LONGEST_COUNTRY_CODE:
+    if not bare.isdecimal() or len(bare) > _LONGEST_CODE + _LONGEST_COUNTRY_CODE:
         return False
     if _is_code(bare, phonenumbers.SUPPORTED_SHORT_REGIONS):
         return True

@@ -137,7 +137,7 @@ def _refuse_other_syntaxes(text: str, field: str) -> None:
 
 
 def _digits(text: str) -> bool:
-    return sum(c.isdigit() for c in text) >= 7
+    return sum(c.isdecimal() for c in text) >= 7
 
 
 def _national_plan(compact: str, field: str) -> str:
@@ -148,7 +148,7 @@ def _national_plan(compact: str, field: str) -> str:
             field=field,
         )
     digits = compact[1:]
-    if not digits.isdigit():
+    if not digits.isdecimal():
         raise InvalidNumber("invalid_number", "This is not a phone number.", field=field)
     if digits.startswith("0"):
         raise InvalidNumber(

@@ -51,6 +51,12 @@ def fact(of: Claim | Row[Any], event: EventType, sequence: str, now: datetime, *
     )
 
 
+def ending(of: Claim | Row[Any], reason: EndedReason, message: str, now: datetime) -> Fact:
+    """Write the fact that a call is over, for a reason of the dialer's own."""
+    data = {"ended_reason": reason.value, "ended_by": ENDED_BY[reason].value, "message": message}
+    return fact(of, EventType.CALL_ENDED, "ended", now, **data)
+
+
 _COLUMNS: list[Any] = [
     attempts.c.tenant_id,
     attempts.c.call_id,
@@ -232,12 +238,7 @@ async def give_up(
     await lock_call(tx, mine.tenant_id, mine.call_id)
     if not await _is_claimed(tx, mine, despite_agent=despite_agent):
         return False
-    data = {
-        "ended_reason": reason.value,
-        "ended_by": ENDED_BY[reason].value,
-        "message": message,
-    }
-    await record(tx, fact(mine, EventType.CALL_ENDED, "ended", now, **data), now=now)
+    await record(tx, ending(mine, reason, message, now), now=now)
     return True
 
 

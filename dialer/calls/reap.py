@@ -28,7 +28,6 @@ from dialer.calls.sweep import Sweep
 from telephony.call import AttemptState, CallStatus, CallType, EndedReason
 from telephony.errors import Unavailable
 from telephony.events import EventType, Source
-from telephony.termination import ENDED_BY
 from telephony.worker_contract import BROWSER_IDENTITY, CALLEE_IDENTITY
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -278,18 +277,12 @@ class Reaper:
 
     async def _end(self, seen: Row[Any], verdict: Verdict) -> None:
         now = self._now()
-        data = {
-            "ended_reason": verdict.reason.value,
-            "ended_by": ENDED_BY[verdict.reason].value,
-            "message": verdict.message,
-        }
         async with self._database.transaction() as tx:
             call = await lock_call(tx, seen.tenant_id, seen.call_id)
             # What it was seen as is what it is judged by: anything newer gets a new look.
             if call.status != seen.status or not await claims.same_fence(tx, seen):
                 return
-            ended = claims.fact(seen, EventType.CALL_ENDED, "ended", now, **data)
-            await record(tx, ended, now=now)
+            await record(tx, claims.ending(seen, verdict.reason, verdict.message, now), now=now)
         log.warning(
             "call reaped", attempt_id=seen.attempt_id, what=verdict.what, reason=verdict.reason
         )

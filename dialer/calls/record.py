@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from sqlalchemy import ColumnElement, Row, select, update
@@ -273,7 +273,7 @@ async def _move_attempt(tx: AsyncConnection, fact: Fact, after: CallStatus, when
     if state is AttemptState.WAITING:
         # The fence moves too: whoever was sent out with the old one comes too late.
         values |= _UNCLAIMED | {"fence": attempts.c.fence + 1}
-    await tx.execute(update(attempts).where(*_attempt_of(fact)).values(**values))
+    await tx.execute(update(attempts).where(*attempt_of(fact)).values(**values))
 
 
 async def _mark_agent(tx: AsyncConnection, fact: Fact, data: Data, now: datetime) -> None:
@@ -286,8 +286,23 @@ async def _mark_agent(tx: AsyncConnection, fact: Fact, data: Data, now: datetime
         return
     # An agent that reports late finds its attempt back in the queue, or over.
     running = attempts.c.state.not_in([AttemptState.WAITING.value, AttemptState.ENDED.value])
-    await tx.execute(update(attempts).where(*_attempt_of(fact), running).values(**values))
+    await tx.execute(update(attempts).where(*attempt_of(fact), running).values(**values))
 
 
-def _attempt_of(fact: Fact) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return attempts.c.tenant_id == fact.tenant_id, attempts.c.id == fact.attempt_id
+class OfAttempt(Protocol):
+    """Whatever names an attempt: a fact, a claim, a worker's grant."""
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant."""
+        ...
+
+    @property
+    def attempt_id(self) -> str:
+        """The attempt."""
+        ...
+
+
+def attempt_of(of: OfAttempt) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Select the row of one attempt, as the tenant's own."""
+    return attempts.c.tenant_id == of.tenant_id, attempts.c.id == of.attempt_id

@@ -21,11 +21,10 @@ from dialer.adapters.tables import attempts, events
 from dialer.calls import claims
 from dialer.calls.claims import Claim
 from dialer.calls.permit import call_of, refused
-from dialer.calls.record import lock_call, record
+from dialer.calls.record import attempt_of, lock_call, record
 from dialer.tenants.tokens import AttemptGrant
 from telephony.call import AttemptState, CallStatus, EndedReason, WaitingFor
 from telephony.events import EventType
-from telephony.termination import ENDED_BY
 from telephony.worker_contract import ReturnReason
 
 #: A call whose permits come back for so long, since the first of them did, is not tried again.
@@ -68,11 +67,13 @@ async def take_back(
     mine = Claim(grant.tenant_id, call_id, grant.attempt_id, grant.fence, attempt.room)
     times, first = await _returns(tx, mine)
     if call.hangup_requested_at is not None:
-        await _end(tx, mine, EndedReason.API_HANGUP, "it was hung up before it was dialled", now)
+        over = claims.ending(mine, EndedReason.API_HANGUP, "hung up before it was dialled", now)
+        await record(tx, over, now=now)
     elif first is not None and now - first >= _PATIENCE and times >= _LEAST_RETURNS:
         if why is ReturnReason.TOO_FAST:
             raise refused()
-        await _end(tx, mine, EndedReason.BRIDGE_LOST, "no bridge is there", now)
+        over = claims.ending(mine, EndedReason.BRIDGE_LOST, "no bridge is there", now)
+        await record(tx, over, now=now)
     else:
         await _rest(tx, mine, why, times, now)
     return call_id
@@ -90,14 +91,7 @@ async def _rest(
     await record(tx, back, now=now)
     await claims.say_waiting(tx, mine, _WAITS_FOR[why], now)
     rest = min(_SHORTEST_REST[why] * 2 ** min(times, 8), _LONGEST_REST) * random.uniform(0.5, 1.0)
-    await tx.execute(update(attempts).where(*_row_of(mine)).values(lease_expires_at=now + rest))
-
-
-async def _end(
-    tx: AsyncConnection, mine: Claim, reason: EndedReason, message: str, now: datetime
-) -> None:
-    data = {"ended_reason": reason.value, "ended_by": ENDED_BY[reason].value, "message": message}
-    await record(tx, claims.fact(mine, EventType.CALL_ENDED, "ended", now, **data), now=now)
+    await tx.execute(update(attempts).where(*attempt_of(mine)).values(lease_expires_at=now + rest))
 
 
 async def _returns(connection: AsyncConnection, of: Claim) -> tuple[int, datetime | None]:
@@ -119,9 +113,7 @@ async def _returns(connection: AsyncConnection, of: Claim) -> tuple[int, datetim
 
 
 async def _attempt(tx: AsyncConnection, grant: AttemptGrant) -> Row[Any]:
-    query: Any = select(attempts.c.state, attempts.c.fence, attempts.c.room).where(*_row_of(grant))
+    query: Any = select(attempts.c.state, attempts.c.fence, attempts.c.room).where(
+        *attempt_of(grant)
+    )
     return (await tx.execute(query)).one()
-
-
-def _row_of(of: Claim | AttemptGrant) -> tuple[Any, Any]:
-    return attempts.c.tenant_id == of.tenant_id, attempts.c.id == of.attempt_id

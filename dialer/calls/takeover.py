@@ -15,13 +15,12 @@ from sqlalchemy import Row, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.adapters.tables import attempts, events
-from dialer.calls.claims import Claim, fact, same_fence, times_seen
+from dialer.calls.claims import Claim, ending, fact, same_fence, times_seen
 from dialer.calls.record import lock_call, record
 from dialer.tenants.tokens import AttemptGrant
 from telephony.call import AttemptState, CallStatus, EndedReason
 from telephony.dial_request import Rescue, Said
 from telephony.events import EventType
-from telephony.termination import ENDED_BY
 
 #: An attempt that lost its agent more often than this is given up.
 MOST_RESCUES = 2
@@ -102,12 +101,7 @@ async def give_up(
     call = await lock_call(tx, of.tenant_id, of.call_id)
     if not _rescuable(call) or not await same_fence(tx, of):
         return False
-    data = {
-        "ended_reason": reason.value,
-        "ended_by": ENDED_BY[reason].value,
-        "message": message,
-    }
-    await record(tx, fact(of, EventType.CALL_ENDED, "ended", now, **data), now=now)
+    await record(tx, ending(of, reason, message, now), now=now)
     return True
 
 

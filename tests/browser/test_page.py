@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,6 @@ ANSWER = "Yes, Tuesday at three suits me very well."
 #: The meter's scale: 0 is -60 dBFS, 100 full scale. Speech is around 60, a quiet line below 5.
 AUDIBLE = 30
 QUIET = 5
-
-
-@pytest.fixture(scope="session")
-def gateway(running: dict[str, Any]) -> Iterator[Gateway]:
-    client = Gateway(running["api_url"], running["api_key"])
-    yield client
-    client.close()
 
 
 def sign_in(page: Page, running: dict[str, Any]) -> None:

@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.kit.carrier_ledger import CarrierLedger
-from tests.kit.gateway import Gateway
 from tests.kit.processes import ready
 from tests.kit.running import sandbox
 from tests.kit.sip_proxy import SipProxy
@@ -73,22 +71,6 @@ def _address(url: str) -> Address:
 def running(stack: Stack) -> dict[str, Any]:
     """Give what sandbox.json says of this tier's sandbox."""
     return stack.running
-
-
-@pytest.fixture(scope="session")
-def gateway(running: dict[str, Any]) -> Iterator[Gateway]:
-    """Give the public API with the sandbox's own key."""
-    client = Gateway(running["api_url"], running["api_key"])
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="session")
-def ledger(running: dict[str, Any]) -> Iterator[CarrierLedger]:
-    """Give the carrier's own record."""
-    client = CarrierLedger(running["carrier_control_url"])
-    yield client
-    client.close()
 
 
 @pytest.fixture

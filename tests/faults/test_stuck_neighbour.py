@@ -46,22 +46,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         yield description
 
 
-@pytest.fixture(scope="module")
-def gateway(running: dict[str, Any]) -> Iterator[Gateway]:
-    """Give its public API."""
-    client = Gateway(running["api_url"], running["api_key"])
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def ledger(running: dict[str, Any]) -> Iterator[CarrierLedger]:
-    """Give its carrier's own record."""
-    client = CarrierLedger(running["carrier_control_url"])
-    yield client
-    client.close()
-
-
 def speaking(gateway: Gateway) -> dict[str, Any]:
     """Place a call whose agent speaks for long, and wait until it does."""
     call = gateway.place(LISTENS, variables={"appointment": SPEECH})

@@ -11,7 +11,7 @@ from tests.kit.carrier_ledger import CarrierLedger
 from tests.kit.gateway import Gateway
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def gateway(running: dict[str, Any]) -> Iterator[Gateway]:
     """Give the public API with the sandbox's own key."""
     client = Gateway(running["api_url"], running["api_key"])
@@ -19,7 +19,7 @@ def gateway(running: dict[str, Any]) -> Iterator[Gateway]:
     client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ledger(running: dict[str, Any]) -> Iterator[CarrierLedger]:
     """Give the carrier's own record."""
     client = CarrierLedger(running["carrier_control_url"])
