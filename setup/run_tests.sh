@@ -29,7 +29,7 @@ run_tiers() {
         *) at_once=() ;;
         esac
         # No tests in a tier is a failure too: pytest then ends with status 5.
-        run_tier "$tier" .venv/bin/python -m pytest "tests/$tier" -m "not slow" "${at_once[@]}" "$@" || return
+        run_tier "$tier" .venv/bin/python -m pytest "tests/$tier" -m "not slow" --seed 1 "${at_once[@]}" "$@" || return
     done
 }
 
