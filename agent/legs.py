@@ -489,15 +489,25 @@ async def hang_up(rooms: RoomService, room: str) -> bool:
     pause = 0.2
     for _ in range(5):
         try:
-            deletion = rooms.delete_room(api.DeleteRoomRequest(room=room))
-            await asyncio.wait_for(deletion, _DELETE_PATIENCE)
+            await asyncio.wait_for(_delete(rooms, room), _DELETE_PATIENCE)
             return True
         except api.ServerError as error:
-            if error.code == api.ServerErrorCode.NOT_FOUND:
-                return True
             log.warning("room_not_deleted", code=error.code)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("room_not_deleted", error=type(error).__name__)
         await asyncio.sleep(pause)
         pause *= 2
     return False
+
+
+async def _delete(rooms: RoomService, room: str) -> None:
+    deletion = api.DeleteRoomRequest(room=room)
+    try:
+        await rooms.delete_room(deletion)
+    except api.ServerError as error:
+        if error.code != api.ServerErrorCode.NOT_FOUND:
+            raise
+        # Gone, or only out of livekit-server's lists, as Redis came back empty: the callee would
+        # then stay. Who makes the room again finds the one that is there.
+        await rooms.create_room(api.CreateRoomRequest(name=room))
+        await rooms.delete_room(deletion)

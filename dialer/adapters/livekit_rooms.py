@@ -88,18 +88,16 @@ class LiveKitRooms:
         """Delete the room and hang up all that is in it."""
         try:
             await self._delete(room)
-        except NoAnswer:
-            # The server that held it died, and may have left half of it: another one takes it over,
-            # empty, to put it away.
+        except (NoSuchThing, NoAnswer):
+            # livekit-server deletes only what its lists name, and they were emptied with Redis; or
+            # the server that held the room died and left half of it. Who makes the room again finds
+            # the one that a server still has, or an empty one.
             await self.create(room, None)
             await self._delete(room)
 
     async def _delete(self, room: str) -> None:
-        try:
-            async with translated():
-                await self._livekit.client.room.delete_room(api.DeleteRoomRequest(room=room))
-        except NoSuchThing:
-            return
+        async with translated():
+            await self._livekit.client.room.delete_room(api.DeleteRoomRequest(room=room))
 
     async def served(self, room: str) -> bool:
         """Say whether a living server holds the room."""

@@ -80,7 +80,10 @@ class Rooms(Protocol):
         ...
 
     async def delete(self, room: str) -> None:
-        """Delete the room and hang up all that is in it; nothing happens if it is not there."""
+        """Delete the room and hang up all that is in it, though no list names it.
+
+        Shape: nothing is there afterwards, whatever was there before.
+        """
         ...
 
     async def list(self, prefix: str) -> list[RoomState]:

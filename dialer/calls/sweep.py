@@ -10,13 +10,24 @@ import structlog
 from sqlalchemy import Row, select, update
 
 from dialer.adapters.database import Database
-from dialer.adapters.tables import attempts
+from dialer.adapters.tables import attempts, calls
 from dialer.calls.rooms import Rooms, RoomState
 from dialer.calls.suspicion import Suspicions
-from telephony.call import AttemptState
+from telephony.call import AttemptState, EndedReason
 from telephony.errors import Unavailable
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+#: Ends after which somebody may still be in the room, or come back into it.
+_OF_LOST_SERVERS = {
+    EndedReason.LOST.value,
+    EndedReason.BRIDGE_LOST.value,
+    EndedReason.MEDIA_SERVER_LOST.value,
+    EndedReason.AGENT_ERROR.value,
+    EndedReason.CARRIER_ERROR.value,
+}
+#: How long after such an end its room is deleted once more. livekit-sip tries for up to a minute.
+_AGAIN = (timedelta(seconds=15), timedelta(seconds=30), timedelta(seconds=60))
 
 
 class Sweep:
@@ -42,6 +53,7 @@ class Sweep:
         self._ended_room = ended_room
         self._stray_room = stray_room
         self._now = now
+        self._put_away: dict[str, int] = {}
 
     async def look(self, listed: dict[str, RoomState]) -> None:
         """Delete rooms that belong to nothing that runs, and note those that are gone."""
@@ -72,20 +84,47 @@ class Sweep:
         return now - max(since, room.created_at) >= self._stray_room
 
     async def _note_gone(self, listed: set[str]) -> None:
-        ended = select(attempts.c.tenant_id, attempts.c.id, attempts.c.room).where(
-            attempts.c.state == AttemptState.ENDED.value,
-            attempts.c.room.is_not(None),
-            attempts.c.room_gone_at.is_(None),
+        columns = (attempts.c.tenant_id, attempts.c.id, attempts.c.room, attempts.c.ended_at)
+        of_call = (calls.c.tenant_id == attempts.c.tenant_id) & (calls.c.id == attempts.c.call_id)
+        ended: Any = (
+            select(*columns, calls.c.ended_reason)
+            .join(calls, of_call)
+            .where(
+                attempts.c.state == AttemptState.ENDED.value,
+                attempts.c.room.is_not(None),
+                attempts.c.room_gone_at.is_(None),
+            )
         )
         async with self._database.reading() as connection:
             ended_ones = (await connection.execute(ended.limit(500))).all()
         missing = [row for row in ended_ones if row.room not in listed]
-        if not missing:
+        gone = [row for row in missing if await self._stays_away(row)]
+        if not gone:
             return
         async with self._database.transaction() as tx:
-            for row in missing:
+            for row in gone:
+                self._put_away.pop(row.room, None)
                 await tx.execute(
                     update(attempts)
                     .where(attempts.c.tenant_id == row.tenant_id, attempts.c.id == row.id)
                     .values(room_gone_at=self._now())
                 )
+
+    async def _stays_away(self, ended: Row[Any]) -> bool:
+        """Say whether a room that no list names is surely gone; delete it again if it may not be.
+
+        A bridge that lost its server comes back into the room by itself, also after the call was
+        given up; and a Redis that came back empty names no room, whoever is in it.
+        """
+        if ended.ended_reason not in _OF_LOST_SERVERS:
+            return True
+        age = self._now() - ended.ended_at
+        due = sum(age >= again for again in _AGAIN)
+        if due > self._put_away.get(ended.room, 0):
+            try:
+                await self._rooms.delete(ended.room)
+            except Unavailable:
+                log.info("room not deleted yet", room=ended.room)
+                return False
+            self._put_away[ended.room] = due
+        return due == len(_AGAIN)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import pytest_asyncio
 import redis
+from livekit import rtc
 
 from dialer.adapters.livekit_rooms import LiveKitRooms
 from dialer.adapters.livekit_session import LiveKitSession
@@ -100,6 +103,36 @@ async def test_a_room_lives_on_when_redis_comes_back_empty(
 
     await until(served, timeout=30, what="the room answers again")
     assert await rooms.list("tel-") == []
+
+
+@pytest.mark.fault("F16")
+async def test_who_is_in_a_room_that_no_list_names_is_hung_up_all_the_same(
+    mortal: MediaServers, rooms: LiveKitRooms
+) -> None:
+    await rooms.create("tel-att_1", None)
+    callee = rtc.Room()
+    token = rooms.token("tel-att_1", "callee", timedelta(minutes=5))
+    await callee.connect(mortal.livekit_url, token)
+    gone = asyncio.Event()
+
+    def cut(_: object) -> None:
+        gone.set()
+
+    callee.on("disconnected", cut)  # pyright: ignore[reportUnknownMemberType]
+    client: Any = redis.Redis.from_url(mortal.redis_url)  # pyright: ignore[reportUnknownMemberType]
+    client.flushall()
+    client.close()
+    assert await rooms.list("tel-") == []  # for some seconds, until its server writes it down again
+
+    async def deleted() -> bool:
+        try:
+            await rooms.delete("tel-att_1")
+        except Unavailable:
+            return False  # the server has not registered itself again
+        return True
+
+    await until(deleted, timeout=30, what="the room is deleted")
+    await asyncio.wait_for(gone.wait(), 30)
 
 
 @pytest.mark.fault("F16")

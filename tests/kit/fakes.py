@@ -106,7 +106,7 @@ class FakeRooms:
     async def delete(self, room: str) -> None:
         """Delete the room."""
         self._answer()
-        if room not in self.unlisted and self.rooms.pop(room, None) is not None:
+        if self.rooms.pop(room, None) is not None:
             self.orphaned.discard(room)
             self.deleted.append(room)
 

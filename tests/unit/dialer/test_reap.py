@@ -39,6 +39,27 @@ class TestRooms:
         await board.reap()
         assert (await board.attempt(call_id)).room_gone_at is not None
 
+    @pytest.mark.fault("F16")
+    async def test_who_comes_back_unseen_after_its_server_died_is_hung_up(
+        self, board: Switchboard
+    ) -> None:
+        call_id, granted = await board.talking()
+        room = await _room(board, call_id)
+        await board.report(
+            granted, (EventType.CALL_ENDED, {"ended_reason": "bridge_lost", "ended_by": "platform"})
+        )
+        await board.reap(seconds=12)
+        assert room not in board.rooms.rooms
+
+        for seconds in (6, 15, 30):
+            await board.rooms.create(room, None)
+            board.rooms.join(room, CALLEE_IDENTITY, ParticipantKind.SIP)
+            board.rooms.unlisted.add(room)
+            assert (await board.attempt(call_id)).room_gone_at is None
+            await board.reap(seconds=seconds)
+            assert room not in board.rooms.rooms
+        assert (await board.attempt(call_id)).room_gone_at is not None
+
     async def test_a_room_of_ours_that_no_attempt_has_goes_too(self, board: Switchboard) -> None:
         await board.rooms.create("tel-att_unknown", None)
         await board.reap(seconds=27)
