@@ -142,6 +142,24 @@ def test_a_call_outlives_a_redis_that_comes_back_empty(
     assert gateway.until_ended(call["id"])["ended_reason"] == "callee_hangup"
 
 
+@pytest.mark.fault("F16")
+def test_a_call_can_be_hung_up_though_redis_forgot_its_room(
+    whole: Stack, gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    """F16: livekit-server deletes only rooms that it finds in Redis; the phone must not stay."""
+    call, since = on_the_phone(gateway, TALKS_ON)
+    _flush(whole.running)
+    gateway.hang_up(call["id"])
+
+    assert gateway.until_ended(call["id"])["ended_reason"] == "api_hangup"
+    until_sync(
+        lambda: ledger.only_call(TALKS_ON, since=since).raw["ended_by"] == "bridge",
+        30,
+        what="the phone is hung up",
+    )
+    goes_out(gateway, ledger)
+
+
 @pytest.mark.fault("F17")
 @pytest.mark.parametrize("seconds", [10, pytest.param(60, marks=pytest.mark.slow)])
 def test_a_frozen_redis_delays_calls_and_doubles_none(
