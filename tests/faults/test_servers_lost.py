@@ -165,7 +165,11 @@ def test_a_call_can_be_hung_up_though_redis_forgot_its_room(
 def test_a_frozen_redis_delays_calls_and_doubles_none(
     seconds: int, whole: Stack, gateway: Gateway, ledger: CarrierLedger
 ) -> None:
-    """F17: frozen with a call up and another one placed meanwhile; nothing is restarted."""
+    """F17: frozen with a call up and another one placed meanwhile; nothing is restarted.
+
+    livekit-server closes signal connections after 7.5 s without Redis: a short freeze is bridged,
+    and in a long one the call may end, with its phone hung up.
+    """
     before = processes(whole.running)
     call, since = on_the_phone(gateway, TALKS_ON)
     with frozen([before["redis"]]):
@@ -176,9 +180,19 @@ def test_a_frozen_redis_delays_calls_and_doubles_none(
         until_sync(lambda: time.monotonic() > thaw, seconds + 10)
     assert gateway.until_ended(waiting["id"], timeout=90)["outcome"] == "busy"
     assert ledger.only_call("+14155550102", since=since).invites == 1
-    assert gateway.call(call["id"])["status"] == "in_progress"
+    if seconds <= 10:
+        assert gateway.call(call["id"])["status"] == "in_progress"
     gateway.hang_up(call["id"])
-    assert gateway.until_ended(call["id"])["ended_reason"] == "api_hangup"
+    assert gateway.until_ended(call["id"])["ended_reason"] in (
+        {"api_hangup"}
+        if seconds <= 10
+        else {"api_hangup", "lost", "media_server_lost", "bridge_lost"}
+    )
+    until_sync(
+        lambda: ledger.only_call(TALKS_ON, since=since).raw["state"] == "ended",
+        30,
+        what="the phone is hung up",
+    )
     until_sync(lambda: ready(whole.running), 30)
     assert processes(whole.running) == before
 
