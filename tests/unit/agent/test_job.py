@@ -21,8 +21,8 @@ from telephony.call import CallType
 from telephony.dial_request import Rescue
 from telephony.events import Data, EventType
 from telephony.worker_contract import CALLEE_IDENTITY
+from tests.kit.ringing import NOBODY, Room, request
 from tests.kit.until import until
-from tests.unit.agent.test_legs import NOBODY, Room, request
 
 
 class Conversation:
@@ -341,7 +341,7 @@ async def test_a_lost_media_server_still_ends_a_call_that_is_ours(
 async def test_a_job_whose_permit_went_back_leaves_the_call_as_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("agent.legs._BRIDGE_PATIENCE", 0.0)
+    monkeypatch.setattr("agent.sip_leg._BRIDGE_PATIENCE", 0.0)
     world = World(monkeypatch)
     nobody = api.ServerError("unavailable", NOBODY, status=503)
     world.invite.set_exception(nobody)
@@ -357,7 +357,7 @@ async def test_a_job_whose_permit_went_back_leaves_the_call_as_it_is(
 async def test_a_room_whose_permit_may_have_gone_back_is_the_next_agents_to_delete(
     monkeypatch: pytest.MonkeyPatch, told: str
 ) -> None:
-    monkeypatch.setattr("agent.legs._BRIDGE_PATIENCE", 0.0)
+    monkeypatch.setattr("agent.sip_leg._BRIDGE_PATIENCE", 0.0)
     world = World(monkeypatch)
     world.taken_back = asyncio.get_running_loop().create_future()
     nobody = api.ServerError("unavailable", NOBODY, status=503)
