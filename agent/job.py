@@ -23,14 +23,17 @@ from agent import failpoints
 from agent.conversation import Conversation
 from agent.desk import Desk
 from agent.ending import SUPERSEDED, End, Ending
+from agent.hanging_up import hang_up
 from agent.last_word import LastWord
-from agent.legs import Leg, NotPermitted, SipLeg, VoipLeg, hang_up
+from agent.leg import Leg, NotPermitted
 from agent.logs import get_logger
 from agent.media_watch import MediaWatch, packets_received
 from agent.recorder import Recorder
+from agent.sip_leg import SipLeg
 from agent.spool import Owner
 from agent.subscriptions import Subscriptions
 from agent.transcript import Transcript
+from agent.voip_leg import VoipLeg
 from telephony.call import CallType, EndedReason
 from telephony.dial_request import DialRequest
 from telephony.events import AgentJoined, AgentRescued, Dtmf, EventType

@@ -6,7 +6,7 @@ from typing import Final
 
 from agent.desk import Office
 from agent.ending import SUPERSEDED, Ending
-from agent.legs import Leg
+from agent.leg import Leg
 from agent.logs import get_logger
 from agent.media_watch import MediaWatch
 from agent.recorder import Recorder

@@ -6,25 +6,15 @@ environment wins. Everything wrong is told at once, with a hint at the expected 
 
 from __future__ import annotations
 
-import re
-import sys
 from functools import cached_property
-from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from telephony.errors import TelephonyError
-from telephony.numbers import COUNTRIES, E164
-
-_MIN_SECRET = 32
-#: 32 random hexadecimal digits with fewer different ones than that: one chance in a million.
-_MIN_DISTINCT = 8
-#: What examples and templates hold where a secret belongs.
-_PLACEHOLDER = re.compile(
-    r"change.?(me|this)|replace.?(me|this|with)|placeholder|your.?secret|\$\(", re.I
-)
+from dialer.setting_checks import begins, country, e164, long_secret, server, trunk_host
+from dialer.setting_complaints import leave
+from telephony.numbers import E164
 
 #: What every message about a missing trunk ends with.
 HOW_TO_SET_A_TRUNK = (
@@ -76,7 +66,7 @@ class TokenSettings(DatabaseSettings):
     @field_validator("token_secret")
     @classmethod
     def _long_enough(cls, secret: SecretStr) -> SecretStr:
-        return _long(secret)
+        return long_secret(secret)
 
     @field_validator("public_url")
     @classmethod
@@ -192,17 +182,17 @@ class Settings(TokenSettings):
     @field_validator("livekit_api_secret")
     @classmethod
     def _secret_long_enough(cls, secret: SecretStr) -> SecretStr:
-        return _long(secret)
+        return long_secret(secret)
 
     @field_validator("redis_url")
     @classmethod
     def _redis(cls, url: str) -> str:
-        return _begins(url, "redis://", "rediss://", "unix://")
+        return begins(url, "redis://", "rediss://", "unix://")
 
     @field_validator("livekit_url", "livekit_public_url")
     @classmethod
     def _websocket(cls, url: str) -> str:
-        return url and _server(_begins(url, "ws://", "wss://", "http://", "https://"))
+        return url and server(begins(url, "ws://", "wss://", "http://", "https://"))
 
     @field_validator("sip_trunk_address")
     @classmethod
@@ -213,13 +203,13 @@ class Settings(TokenSettings):
     @classmethod
     def _numbers(cls, value: Any) -> Any:
         parts = value.split(",") if isinstance(value, str) else value
-        return tuple(_e164(part) for part in parts if part.strip())
+        return tuple(e164(part) for part in parts if part.strip())
 
     @field_validator("allowed_countries", mode="before")
     @classmethod
     def _countries(cls, value: Any) -> Any:
         parts = value.split(",") if isinstance(value, str) else value
-        return tuple(dict.fromkeys(_country(part) for part in parts if part.strip()))
+        return tuple(dict.fromkeys(country(part) for part in parts if part.strip()))
 
     @model_validator(mode="after")
     def _credentials_whole(self) -> Self:
@@ -271,57 +261,6 @@ class ClientSettings(BaseSettings):
     )
 
 
-def trunk_host(address: str) -> str:
-    """Check a SIP host and optional port, and give it back.
-
-    Errors: ValueError for a URI, a parameter, a user part or an impossible port.
-    """
-    if any(c in address for c in "@;/ ,<>") or address.lower().startswith(("sip:", "sips:")):
-        raise ValueError("must be a host and an optional port, without sip:, user or parameters")
-    _, colon, port = address.rpartition(":")
-    if colon and not address.endswith("]") and not (port.isdecimal() and 0 < int(port) < 65536):
-        raise ValueError("has a port that is none")
-    return address
-
-
-def _long(secret: SecretStr) -> SecretStr:
-    value = secret.get_secret_value()
-    if len(value) < _MIN_SECRET:
-        raise ValueError(f"must have at least {_MIN_SECRET} characters: openssl rand -hex 32")
-    if len(set(value)) < _MIN_DISTINCT or _PLACEHOLDER.search(value):
-        raise ValueError("is a placeholder and no secret: openssl rand -hex 32")
-    return secret
-
-
-def _begins(url: str, *schemes: str) -> str:
-    if not url.startswith(schemes):
-        raise ValueError(f"must begin with {' or '.join(schemes)}")
-    return url
-
-
-def _server(url: str) -> str:
-    parts = urlsplit(url)
-    if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("must be a host and an optional port, without a path behind it")
-    return url.rstrip("/")
-
-
-def _e164(part: str) -> str:
-    try:
-        return str(E164.parse(part.strip()))
-    except TelephonyError as error:
-        raise ValueError("holds something that is no E.164 number") from error
-
-
-def _country(part: str) -> str:
-    code = part.strip().upper()
-    if code == "*":
-        raise ValueError("takes no wildcard: name every country that may be called")
-    if code not in COUNTRIES:
-        raise ValueError("holds something that is no ISO 3166 country code of two letters")
-    return code
-
-
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 
@@ -330,30 +269,4 @@ def load(kind: type[AnySettings]) -> AnySettings:
     try:
         return kind()
     except ValidationError as error:
-        _leave(kind, error)
-
-
-def complaints(kind: type[BaseSettings], error: ValidationError) -> list[str]:
-    """Give one line for each thing that is wrong; values are never repeated, they may be secret."""
-    lines: list[str] = []
-    for problem in error.errors(include_url=False, include_input=False):
-        name = str(problem["loc"][0]) if problem["loc"] else ""
-        lines.append(_complaint(kind, name, problem["type"], problem["msg"]))
-    return lines
-
-
-def _complaint(kind: type[BaseSettings], name: str, error_type: str, message: str) -> str:
-    said = message.removeprefix("Value error, ")
-    field = kind.model_fields.get(name)
-    if field is None:
-        return said
-    what = "is missing" if error_type == "missing" else said
-    example = f" (like {field.examples[0]})" if field.examples else ""
-    return f"{name.upper()} {what}{example}: {field.description}"
-
-
-def _leave(kind: type[BaseSettings], error: ValidationError) -> NoReturn:
-    print("The settings are not complete:", file=sys.stderr)
-    for line in complaints(kind, error):
-        print(f"  {line}", file=sys.stderr)
-    sys.exit(2)
+        leave(kind, error)

@@ -30,6 +30,14 @@ def spoken(gateway: Gateway, call_id: str, speaker: str, count: int) -> Callable
     return lambda: len([t for t in gateway.turns(call_id) if t["speaker"] == speaker]) >= count
 
 
+def talking(gateway: Gateway, number: str) -> dict[str, Any]:
+    """Place a call, and wait until the callee has spoken."""
+    call = gateway.place(number)
+    gateway.until_status(call["id"], "in_progress")
+    until_sync(spoken(gateway, call["id"], "callee", 1), 60, what="the callee has spoken")
+    return call
+
+
 def the_end(ledger: CarrierLedger, number: str, since: datetime) -> CarrierCall:
     """Give the carrier's record of the one call, once it is over there."""
     return until_sync(
@@ -45,9 +53,7 @@ def test_another_worker_takes_the_conversation_over(
 ) -> None:
     until_workers(running)
     number, since = "+14155550100", datetime.now(UTC)
-    call = gateway.place(number)
-    gateway.until_status(call["id"], "in_progress")
-    until_sync(spoken(gateway, call["id"], "callee", 1), 60, what="the callee has spoken")
+    call = talking(gateway, number)
     lost, killed = holder(gateway, call["id"]), datetime.now(UTC)
 
     kill(running, lost)
@@ -94,9 +100,7 @@ def test_a_worker_that_was_frozen_comes_back_and_stays_out_of_its_old_call(
 ) -> None:
     until_workers(running)
     number, since = "+14155550133", datetime.now(UTC)
-    call = gateway.place(number)
-    gateway.until_status(call["id"], "in_progress")
-    until_sync(spoken(gateway, call["id"], "callee", 1), 60, what="the callee has spoken")
+    call = talking(gateway, number)
     lost = holder(gateway, call["id"])
 
     # LiveKit keeps such a worker on its list, and offers it rescues that it never answers.

@@ -13,6 +13,7 @@ import pytest_asyncio
 from dialer import migrations
 from tests.kit import api as kit
 from tests.kit import postgres
+from tests.kit.switchboard import Switchboard, switchboard
 from tests.kit.until import until
 
 
@@ -48,6 +49,20 @@ async def api(database_url: str) -> AsyncIterator[kit.Api]:
     """Give the application over each database."""
     async with kit.api(database_url) as found:
         yield found
+
+
+@pytest_asyncio.fixture
+async def board(database_url: str) -> AsyncIterator[Switchboard]:
+    """Give a switchboard over each database."""
+    async with switchboard(database_url) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def wide_board(database_url: str) -> AsyncIterator[Switchboard]:
+    """Give a switchboard over each database on which many agents may join at once."""
+    async with switchboard(database_url, joining_at_once=50) as made:
+        yield made
 
 
 @pytest_asyncio.fixture(autouse=True)

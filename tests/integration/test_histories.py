@@ -6,12 +6,10 @@ and taken back, so that every order and every repetition starts from the very sa
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,7 +18,7 @@ from dialer.calls.record import Fact, Recorded, record
 from telephony import lifecycle
 from telephony.call import CallStatus
 from telephony.events import EventType, Source
-from tests.kit.switchboard import Switchboard, switchboard
+from tests.kit.switchboard import Switchboard
 
 pytestmark = pytest.mark.asyncio
 
@@ -55,13 +53,6 @@ MOVING = (
 )
 #: What no report may change once the call is over; reports themselves are counted and kept.
 _KEPT = {"last_sequence", "recording_path"}
-
-
-@pytest_asyncio.fixture
-async def board(database_url: str) -> AsyncGenerator[Switchboard]:
-    """Give a switchboard over each database."""
-    async with switchboard(database_url) as made:
-        yield made
 
 
 @dataclass
@@ -129,9 +120,7 @@ def _fixed(call: Row[Any]) -> dict[str, Any]:
 
 
 async def _call(board: Switchboard, *, dialled: bool) -> tuple[str, str]:
-    await board.worker()
-    call_id = await board.place()
-    await board.dispatch()
+    call_id = await board.dispatched()
     if dialled:
         await board.dials(call_id)
     return call_id, (await board.attempt(call_id)).id

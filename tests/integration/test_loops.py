@@ -5,25 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import event
 
 from dialer.calls import waiting
 from telephony.errors import Conflict
 from telephony.events import EventType
-from tests.kit.switchboard import Switchboard, switchboard
+from tests.kit.switchboard import Switchboard
 
 ENDED = (EventType.CALL_ENDED, {"ended_reason": "callee_hangup", "ended_by": "callee"})
-
-
-@pytest_asyncio.fixture
-async def board(database_url: str) -> AsyncGenerator[Switchboard]:
-    """Give a switchboard over each database."""
-    async with switchboard(database_url) as made:
-        yield made
 
 
 async def test_a_burst_of_twenty_calls_is_dialled_to_the_last(board: Switchboard) -> None:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from pydantic import ValidationError
 from sqlalchemy import select
 
 from dialer.adapters.tables import events
 from dialer.calls.record import Fact, Recorded, record
 from telephony.events import EventType, Source
-from tests.kit.switchboard import Switchboard, switchboard
-
-
-@pytest_asyncio.fixture
-async def board(database_url: str) -> AsyncGenerator[Switchboard]:
-    """Give a switchboard over each database."""
-    async with switchboard(database_url) as made:
-        yield made
+from tests.kit.switchboard import Switchboard
 
 
 async def _tell(
@@ -114,9 +105,7 @@ async def test_what_comes_after_the_end_is_kept_and_changes_nothing(board: Switc
 async def test_a_witness_with_a_wrong_clock_cannot_put_a_call_out_of_order(
     board: Switchboard, seconds: float
 ) -> None:
-    await board.worker()
-    call_id = await board.place()
-    await board.dispatch()
+    call_id = await board.dispatched()
     await board.dials(call_id)
     board.clock.forward(2)
     await _tell(board, call_id, EventType.CALL_RINGING, "r", seconds=seconds)
@@ -201,9 +190,7 @@ async def test_a_callee_who_hung_up_before_we_asked_did_hang_up(board: Switchboa
 async def _dialled(board: Switchboard, *, answered: bool) -> str:
     if answered:
         return (await board.talking())[0]
-    await board.worker()
-    call_id = await board.place()
-    await board.dispatch()
+    call_id = await board.dispatched()
     await board.dials(call_id)
     return call_id
 
@@ -217,18 +204,14 @@ async def test_bad_data_is_refused_whole(board: Switchboard) -> None:
 
 
 async def test_a_fact_that_must_not_move_the_call_does_not(board: Switchboard) -> None:
-    await board.worker()
-    call_id = await board.place()
-    await board.dispatch()
+    call_id = await board.dispatched()
     told = await _tell(board, call_id, EventType.CALL_DIALING, "d", moves=False)
     assert told is not None and not told.changed
     assert (await board.call(call_id)).status == "dispatching"
 
 
 async def test_the_verdict_is_in_the_event_as_in_the_record(board: Switchboard) -> None:
-    await board.worker()
-    call_id = await board.place()
-    await board.dispatch()
+    call_id = await board.dispatched()
     await board.dials(call_id)
     await _tell(
         board,

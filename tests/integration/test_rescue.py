@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import pytest
-import pytest_asyncio
 
 from dialer.adapters.tables import calls
 from dialer.calls import takeover
@@ -18,17 +16,10 @@ from telephony.events import EventType
 from telephony.worker_contract import BROWSER_IDENTITY
 from tests.integration.test_worker_events import claimed
 from tests.kit.api import Api
-from tests.kit.switchboard import Switchboard, switchboard
+from tests.kit.switchboard import Switchboard
 
 ENDED = (EventType.CALL_ENDED, {"ended_reason": "agent_error", "ended_by": "platform"})
 TURN = (EventType.CALL_TURN, {"speaker": "agent", "text": "Hello."})
-
-
-@pytest_asyncio.fixture
-async def board(database_url: str) -> AsyncGenerator[Switchboard]:
-    """Give a switchboard over each database."""
-    async with switchboard(database_url) as made:
-        yield made
 
 
 async def _stuck(board: Switchboard, granted: AttemptGrant) -> None:
@@ -142,9 +133,7 @@ async def test_a_browser_that_is_gone_is_not_rescued(board: Switchboard) -> None
 
 async def _browsers(board: Switchboard) -> tuple[str, AttemptGrant]:
     """Bring a browser's call as far as its first words."""
-    await board.worker()
-    call_id = await board.place()
-    await board.dispatch()
+    call_id = await board.dispatched()
     async with board.database.transaction() as tx:
         voip = calls.update().where(calls.c.id == call_id)
         await tx.execute(voip.values(call_type=CallType.VOIP.value, phone_number=None))

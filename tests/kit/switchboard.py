@@ -183,6 +183,21 @@ class Switchboard:
             await record(tx, queued, now=now)
         return call
 
+    async def dispatched(self, **worker: Any) -> str:
+        """Place a call that goes to a worker at once."""
+        await self.worker(**worker)
+        call_id = await self.place()
+        await self.dispatch()
+        return call_id
+
+    async def claimed(self, call_type: CallType = CallType.SIP) -> str:
+        """Place a call that waits for its agent to ask for the permit."""
+        call_id = await self.dispatched(capacity=50)
+        async with self.database.transaction() as tx:
+            mine = calls.update().where(calls.c.id == call_id)
+            await tx.execute(mine.values(call_type=call_type.value))
+        return call_id
+
     async def dispatch(self) -> float:
         """Let the dispatcher do one round, and open its rooms."""
         pause = await self.dispatcher.step()

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import random
+import signal
 import sys
 import time
 from collections.abc import Generator
@@ -32,6 +33,9 @@ def main(arguments: list[str]) -> int:
     folder: Path = asked.state / f"seed-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     rounds = _rounds(folder)
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        # A shell gives what it starts in the background no SIGINT.
+        signal.signal(stop, signal.default_int_handler)
     say(f"seed {seed}: {_kills(rounds)} of {asked.kills} kills done; kept in {folder}")
     try:
         if _kills(rounds) < asked.kills:

@@ -13,8 +13,8 @@ from agent import job
 from agent.dialer_client import DialerClient
 from agent.worker import FrontOffice
 from telephony.worker_contract import TakeOver
-from tests.unit.agent.test_job import RESCUE
-from tests.unit.agent.test_legs import request
+from tests.kit.job_world import RESCUE
+from tests.kit.ringing import request
 
 RESCUED = request().model_copy(update={"rescue": RESCUE})
 

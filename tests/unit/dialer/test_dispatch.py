@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
-from dialer.calls import claims, joining
-from dialer.calls.rooms import ParticipantKind
+from dialer.calls import claims
 from telephony.call import EndedReason
-from telephony.errors import Conflict
 from tests.kit.switchboard import Switchboard
 from tests.kit.until import until
 
 
 async def test_a_waiting_call_gets_a_room_with_the_agent_asked_inside(board: Switchboard) -> None:
-    await board.worker()
-    call_id = await board.place()
-
-    await board.dispatch()
+    call_id = await board.dispatched()
 
     attempt = await board.attempt(call_id)
     request = await board.request(call_id)
@@ -73,18 +67,14 @@ async def test_full_workers_let_the_rest_wait_for_capacity(board: Switchboard) -
 
 
 async def test_the_workers_own_count_fills_it_too(board: Switchboard) -> None:
-    await board.worker(capacity=2, live_calls=2)
-    call_id = await board.place()
-    await board.dispatch()
+    call_id = await board.dispatched(capacity=2, live_calls=2)
     assert (await board.call(call_id)).waiting_for == "capacity"
 
 
 async def test_attempts_that_run_fill_a_worker_that_does_not_count_them_yet(
     board: Switchboard,
 ) -> None:
-    await board.worker(capacity=1)
-    first = await board.place()
-    await board.dispatch()
+    first = await board.dispatched(capacity=1)
     await board.dials(first)
     second = await board.place()
     await board.dispatch()
@@ -205,255 +195,6 @@ async def _hang_up_undialled(board: Switchboard, call_id: str) -> None:
     mine = claims.Claim(attempt.tenant_id, call_id, attempt.id, attempt.fence, attempt.room)
     async with board.database.transaction() as tx:
         assert await claims.give_up(tx, mine, EndedReason.API_HANGUP, "", now=board.clock())
-
-
-class TestNoAgentComes:
-    """A dispatch that nobody takes."""
-
-    async def test_it_is_dispatched_once_more_into_the_same_room(self, board: Switchboard) -> None:
-        await board.worker()
-        call_id = await board.place()
-        await board.dispatch()
-        room = (await board.attempt(call_id)).room
-        board.clock.forward(3.1)
-        await board.worker()
-        await board.dispatch()
-
-        attempt = await board.attempt(call_id)
-        assert board.rooms.redispatched == [room] and attempt.room == room
-        assert (attempt.state, attempt.dispatches, attempt.fence) == ("claimed", 2, 2)
-
-    async def test_the_agent_of_the_second_dispatch_dials(self, board: Switchboard) -> None:
-        await board.worker()
-        call_id = await board.place()
-        await board.dispatch()
-        late = await board.grant(call_id)
-        board.clock.forward(3.1)
-        await board.dispatch()
-
-        await board.dials(call_id)
-        with pytest.raises(Conflict):
-            await board.ask_permit(late)
-        assert (await board.call(call_id)).status == "dialing"
-
-    async def test_after_the_second_time_the_call_fails_for_want_of_an_agent(
-        self, board: Switchboard
-    ) -> None:
-        await board.worker()
-        call_id = await board.place()
-        for _ in range(3):
-            await board.worker()
-            await board.dispatch()
-            board.clock.forward(3.1)
-        assert await board.ended(call_id) == ("failed", "no_agent", "platform")
-        assert board.rooms.rooms == {}
-
-    async def test_without_a_worker_left_it_waits_again_instead(self, board: Switchboard) -> None:
-        await board.worker()
-        call_id = await board.place()
-        await board.dispatch()
-        late = await board.grant(call_id)
-        for _ in range(2):
-            board.clock.forward(3.5)
-            await board.dispatch()
-
-        call, attempt = await board.call(call_id), await board.attempt(call_id)
-        assert (call.status, call.waiting_for) == ("queued", "worker")
-        assert (attempt.state, attempt.dispatches, attempt.worker_id) == ("waiting", 0, None)
-        assert board.rooms.rooms == {}
-        with pytest.raises(Conflict):
-            await board.ask_permit(late)
-
-    async def test_a_late_agent_cannot_dial_the_call_that_was_claimed_again(
-        self, board: Switchboard
-    ) -> None:
-        await board.worker()
-        call_id = await board.place()
-        await board.dispatch()
-        late = await board.grant(call_id)
-        for _ in range(2):
-            board.clock.forward(3.5)
-            await board.dispatch()
-        await board.worker()
-        await board.dispatch()
-        assert (await board.call(call_id)).status == "dispatching"
-        with pytest.raises(Conflict):
-            await board.ask_permit(late)
-        await board.dials(call_id)
-
-    async def test_an_agent_that_joins_in_time_is_left_alone(self, board: Switchboard) -> None:
-        await board.worker()
-        call_id = await board.place()
-        await board.dispatch()
-        board.clock.forward(2.9)
-        await board.agent_joins(call_id)
-        board.clock.forward(5)
-        await board.worker()
-        await board.dispatch()
-        assert board.rooms.redispatched == []
-
-    async def test_an_agent_that_never_asks_for_the_permit_gives_the_call_back(
-        self, board: Switchboard
-    ) -> None:
-        await board.worker()
-        call_id = await board.place()
-        await board.dispatch()
-        await board.agent_joins(call_id)
-        board.clock.forward(31)
-        await board.dispatch()
-        assert (await board.call(call_id)).status == "queued"
-
-    async def test_a_call_that_kills_its_agents_is_not_tried_for_ever(
-        self, board: Switchboard
-    ) -> None:
-        call_id = await board.place()
-        for _ in range(3):
-            await board.worker()
-            await board.dispatch()
-            await board.agent_joins(call_id)
-            board.clock.forward(31)
-            await board.dispatch()
-        assert await board.ended(call_id) == ("failed", "no_agent", "platform")
-
-    async def test_among_busy_workers_it_waits_again_and_not_for_ever(
-        self, board: Switchboard
-    ) -> None:
-        call_id = await board.place()
-        for _ in range(40):
-            # Busy, and with room: whether a dispatch was dropped or refused nobody can tell.
-            await board.worker(live_calls=2)
-            await board.dispatch()
-            board.clock.forward(3.1)
-            if await board.ended(call_id):
-                break
-        assert await board.ended(call_id) == ("failed", "no_agent", "platform")
-        assert (await board.events(call_id)).count("call.requeued") == 5
-
-    @pytest.mark.parametrize("requeues", [0, 5], ids=["would wait again", "would end"])
-    async def test_an_agent_that_joins_while_the_call_is_judged_keeps_it(
-        self, board: Switchboard, monkeypatch: pytest.MonkeyPatch, requeues: int
-    ) -> None:
-        monkeypatch.setattr(joining, "_MOST_REQUEUES", 5 - requeues)
-        await board.worker(live_calls=2)
-        call_id = await board.place()
-        await board.dispatch()
-        board.clock.forward(3.1)
-        await board.worker(live_calls=2)
-        await board.dispatch()
-        board.clock.forward(3.1)
-        judged = joining.measure
-
-        async def meanwhile(*given: Any) -> Any:
-            found = await judged(*given)
-            await board.agent_joins(call_id)
-            return found
-
-        monkeypatch.setattr(joining, "measure", meanwhile)
-        await board.dispatcher.step()
-
-        call, attempt = await board.call(call_id), await board.attempt(call_id)
-        assert (call.status, attempt.state) == ("dispatching", "claimed")
-        assert attempt.room in board.rooms.rooms
-        await board.ask_permit(await board.grant(call_id))
-        assert (await board.call(call_id)).status == "dialing"
-
-
-async def _die_suddenly() -> None:
-    """Let the process be gone before its rooms are made."""
-    for task in asyncio.all_tasks() - {asyncio.current_task()}:
-        task.cancel()
-    await asyncio.sleep(0)
-
-
-class TestSeveralDispatchers:
-    """Loops in more than one process."""
-
-    async def test_a_dispatcher_that_died_before_the_room_is_replaced(
-        self, board: Switchboard
-    ) -> None:
-        await board.worker()
-        call_id = await board.place()
-        board.rooms.creating.clear()
-        await board.dispatcher.step()
-        await _die_suddenly()
-        board.rooms.creating.set()
-
-        second = board.another_dispatcher("d2")
-        await second.step()
-        assert board.rooms.rooms == {}, "the lease still stands"
-        board.clock.forward(26)
-        await board.worker()
-        await second.step()
-        await second.settled()
-        attempt = await board.attempt(call_id)
-        assert (attempt.lease_owner, attempt.fence, attempt.dispatches) == ("d2", 2, 1)
-        await board.dials(call_id)
-
-    async def test_a_room_of_the_dead_claim_is_not_reused(self, board: Switchboard) -> None:
-        await board.worker()
-        call_id = await board.place()
-        await board.dispatch()
-        room = (await board.attempt(call_id)).room
-        board.rooms.join(room, "agent-late", ParticipantKind.AGENT)
-        for _ in range(2):
-            board.clock.forward(3.5)
-            await board.dispatch()
-        await board.worker()
-        await board.dispatch()
-        assert "agent-late" not in board.rooms.rooms[room].members
-
-    async def test_a_claim_that_was_overtaken_leaves_the_others_room_alone(
-        self, board: Switchboard
-    ) -> None:
-        await board.worker()
-        call_id = await board.place()
-        board.rooms.creating.clear()
-        await board.dispatcher.step()
-        board.clock.forward(26)
-        await board.worker()
-        second = board.another_dispatcher("d2")
-        await second.step()
-        board.rooms.creating.set()
-        await second.settled()
-        await board.dispatcher.settled()
-
-        attempt = await board.attempt(call_id)
-        assert attempt.lease_owner == "d2" and attempt.room in board.rooms.rooms
-        await board.dials(call_id)
-
-    async def test_a_dispatcher_that_slept_through_its_lease_deletes_no_room_of_anothers(
-        self, board: Switchboard, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        await board.worker()
-        call_id = await board.place()
-        board.rooms.creating.clear()
-        await board.dispatcher.step()
-        await _die_suddenly()
-        board.rooms.creating.set()
-        slow, quick, held = (
-            board.another_dispatcher("d2"),
-            board.another_dispatcher("d3"),
-            claims.held,
-        )
-
-        async def overtake(*given: Any) -> bool:
-            monkeypatch.setattr(claims, "held", held)
-            board.clock.forward(26)
-            await board.worker()
-            await quick.step()
-            await quick.settled()
-            await board.agent_joins(call_id)
-            return await held(*given)
-
-        monkeypatch.setattr(claims, "held", overtake)
-        board.clock.forward(26)
-        await board.worker()
-        await slow.step()
-        await slow.settled()
-
-        attempt = await board.attempt(call_id)
-        assert attempt.lease_owner == "d3"
-        assert "agent-w1" in board.rooms.rooms[attempt.room].members
 
 
 async def test_the_loop_survives_failing_rounds_and_stops_when_told(board: Switchboard) -> None:

@@ -175,9 +175,7 @@ class TestUndialled:
     """Claimed attempts whose agent vanished before it asked for the permit."""
 
     async def test_the_call_goes_back_to_the_queue(self, board: Switchboard) -> None:
-        await board.worker()
-        call_id = await board.place()
-        await board.dispatch()
+        call_id = await board.dispatched()
         granted = await board.agent_joins(call_id)
         board.rooms.leave(await _room(board, call_id), "agent-w1")
         await board.reap(seconds=6)
@@ -224,9 +222,7 @@ class TestOverdue:
     async def test_a_call_that_nobody_answers_ends(
         self, board: Switchboard, rang: bool, reason: str, outcome: str
     ) -> None:
-        await board.worker()
-        call_id = await board.place()
-        await board.dispatch()
+        call_id = await board.dispatched()
         granted = await board.dials(call_id)
         if rang:
             await board.report(granted, (EventType.CALL_RINGING, {}))
@@ -236,9 +232,7 @@ class TestOverdue:
         assert await board.ended(call_id) == (outcome, reason, "platform")
 
     async def test_an_answer_that_only_livekit_saw_is_recorded(self, board: Switchboard) -> None:
-        await board.worker()
-        call_id = await board.place()
-        await board.dispatch()
+        call_id = await board.dispatched()
         await board.dials(call_id)
         room = await _room(board, call_id)
         board.rooms.join(room, CALLEE_IDENTITY, ParticipantKind.SIP, sip_status="active")
@@ -267,9 +261,7 @@ class TestOverdue:
 
 async def _voip(board: Switchboard) -> str:
     """Claim a browser's call, as placing it does."""
-    await board.worker()
-    call_id = await board.place()
-    await board.dispatch()
+    call_id = await board.dispatched()
     async with board.database.transaction() as tx:
         await tx.execute(
             calls.update().where(calls.c.id == call_id).values(call_type=CallType.VOIP.value)
@@ -290,9 +282,7 @@ class TestHangUp:
         assert board.rooms.rooms == {}
 
     async def test_while_ringing_it_cancels_the_call(self, board: Switchboard) -> None:
-        await board.worker()
-        call_id = await board.place()
-        await board.dispatch()
+        call_id = await board.dispatched()
         await board.dials(call_id)
         await board.report_hang_up(call_id)
         await board.reap(seconds=6)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dialer.settings import Settings, load, trunk_host
+from dialer.setting_checks import trunk_host
+from dialer.settings import Settings, load
 
 GOOD = {
     "TOKEN_SECRET": "token-secret-of-the-tests-32-and-more",

@@ -77,13 +77,19 @@ async def test_those_who_come_at_once_share_a_batch_and_are_answered_in_order(
     assert answered == [f"{item} written" for item in items]
 
 
-async def test_who_comes_while_a_batch_is_carried_out_is_in_the_next(
-    ledger: Ledger, together: Together[str, str]
-) -> None:
+async def begun(ledger: Ledger, together: Together[str, str]) -> asyncio.Task[str]:
+    """Begin a batch that is carried out once the gate opens."""
     ledger.gate.clear()
     first = asyncio.create_task(together.ask("1"))
     for _ in range(5):
         await asyncio.sleep(0)
+    return first
+
+
+async def test_who_comes_while_a_batch_is_carried_out_is_in_the_next(
+    ledger: Ledger, together: Together[str, str]
+) -> None:
+    first = await begun(ledger, together)
     later = asyncio.create_task(ask_all(together, "2", "3"))
     for _ in range(5):
         await asyncio.sleep(0)
@@ -138,10 +144,7 @@ async def test_what_was_lost_during_the_commit_is_not_tried_again(
 async def test_who_goes_away_before_his_batch_is_not_written(
     ledger: Ledger, together: Together[str, str]
 ) -> None:
-    ledger.gate.clear()
-    first = asyncio.create_task(together.ask("1"))
-    for _ in range(5):
-        await asyncio.sleep(0)
+    first = await begun(ledger, together)
     gone, stays = (asyncio.create_task(together.ask(item)) for item in ("gone", "stays"))
     await asyncio.sleep(0)
     gone.cancel()

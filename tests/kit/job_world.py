@@ -1,0 +1,161 @@
+"""Everything around one job of a worker, doing as told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from livekit import api
+
+from agent import job
+from agent.desk import Desk
+from agent.dialer_client import PermitAnswer
+from agent.job import Call
+from telephony.call import CallType
+from telephony.dial_request import Rescue
+from telephony.events import Data, EventType
+from tests.kit.ringing import Room, request
+
+
+class Conversation:
+    """A conversation that gets ready, or not, and closes, or not."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def prepare(self, room: object, joined: Awaitable[None], callee: str) -> None:
+        await joined
+        if self._world.greeting_hangs:
+            await asyncio.sleep(60)
+        if self._world.greeting_fails:
+            raise RuntimeError("words")
+
+    def prepare_more(self) -> None:
+        """Do nothing."""
+
+    def begin(self) -> None:
+        """Do nothing."""
+
+    async def apologise(self) -> None:
+        self._world.apologies += 1
+
+    async def aclose(self) -> None:
+        self._world.closed += 1
+        if self._world.closing_fails:
+            raise RuntimeError("words")
+
+
+class World:
+    """Everything around one call."""
+
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        call_type: CallType = CallType.SIP,
+        rescue: Rescue | None = None,
+    ) -> None:
+        self.room = Room()
+        self.answer = PermitAnswer.GRANTED
+        self.greeting_hangs = self.greeting_fails = self.closing_fails = False
+        self.closed = self.apologies = 0
+        self.current = True
+        self.events: list[tuple[EventType, Data | None]] = []
+        self.deleted: list[str] = []
+        self.invited = 0
+        self.asked = self.returned = 0
+        self.taken_back: asyncio.Future[bool] | None = None
+        self.invite: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        monkeypatch.setattr(job.utils.http_context, "http_session", lambda: None)
+        monkeypatch.setattr(job.api, "LiveKitAPI", self._livekit)
+        monkeypatch.setattr(job, "Conversation", self._converse)
+        context = SimpleNamespace(
+            room=self.room, connect=self._nothing, shutdown=self._stop, job=None
+        )
+        desk = Desk(
+            office=cast("Any", self),
+            shared=cast("Any", None),
+            phrases=cast("Any", None),
+            recordings=Path("/nonexistent"),
+            worker_id="w",
+            livekit_url="ws://x",
+            livekit_api_key="k",
+            livekit_api_secret="s",
+            media_timeout=timedelta(seconds=15),
+            media_timeout_initial=timedelta(seconds=20),
+        )
+        wanted = request(call_type).model_copy(update={"rescue": rescue})
+        self.call = Call(cast("Any", context), desk, wanted)
+
+    def _converse(self, *_: object, **__: object) -> Conversation:
+        return Conversation(self)
+
+    def _stop(self, _: str) -> None:
+        pass
+
+    def _livekit(self, *_: object, **__: object) -> Any:
+        return SimpleNamespace(
+            room=SimpleNamespace(delete_room=self._delete),
+            sip=SimpleNamespace(create_sip_participant=self._invite),
+        )
+
+    async def _nothing(self, **_: object) -> None:
+        pass
+
+    async def _delete(self, delete: api.DeleteRoomRequest) -> None:
+        self.deleted.append(delete.room)
+
+    async def _invite(self, *_: object, **__: object) -> None:
+        self.invited += 1
+        await asyncio.shield(self.invite)
+
+    # -- the office
+
+    def reporter(self, _: object) -> World:
+        return self
+
+    async def permit(self, _: object) -> PermitAnswer:
+        self.asked += 1
+        return self.answer
+
+    async def return_permit(self, _: object, why: object) -> bool:
+        self.returned += 1
+        return True if self.taken_back is None else await self.taken_back
+
+    async def take_over(self, _: object) -> bool:
+        return self.current
+
+    async def is_current(self, _: object) -> bool:
+        return self.current
+
+    def enter(self, *_: object) -> object:
+        return self
+
+    def leave(self, _: object) -> None:
+        """Do nothing."""
+
+    # -- the reporter
+
+    def report(
+        self, type_: EventType, data: Data | None = None, *, at: datetime | None = None
+    ) -> None:
+        self.events.append((type_, data))
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def told(self, type_: EventType) -> list[dict[str, Any]]:
+        """Give the data of every event of this type."""
+        return [
+            json.loads(data.model_dump_json())
+            for kind, data in self.events
+            if kind is type_ and data
+        ]
+
+
+RESCUE = Rescue(number=1, answered_at=datetime(2026, 1, 1, tzinfo=UTC))
