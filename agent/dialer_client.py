@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from enum import Enum
+from secrets import token_hex
 from typing import Final, TypeVar
 
 import aiohttp
@@ -17,6 +18,7 @@ from telephony.worker_contract import (
     EventBatch,
     Job,
     Permit,
+    PermitRequest,
     Return,
     Returned,
     ReturnReason,
@@ -27,7 +29,9 @@ from telephony.worker_contract import (
 )
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=5, connect=2)
-_PERMIT_PATIENCE: Final = 4.0
+_PERMIT_PATIENCE: Final = 6.0
+#: For how long the dialer is told that an asking is over; after it the reaper has found out.
+_WITHDRAWAL_PATIENCE: Final = 60.0
 _TAKEOVER_PATIENCE: Final = 2.0
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -71,6 +75,7 @@ class DialerClient:
         self._worker_id = worker_id
         self._worker_token = worker_token
         self._session: aiohttp.ClientSession | None = None
+        self._withdrawals: set[asyncio.Task[None]] = set()
         #: Called with what the dialer wants to be ready here.
         self.on_welcome: Callable[[Welcome], None] = lambda _: None
         #: Called with the token of an attempt that another agent has by now.
@@ -78,19 +83,24 @@ class DialerClient:
 
     async def aclose(self) -> None:
         """Close its connections."""
+        for withdrawal in list(self._withdrawals):
+            withdrawal.cancel()
+        await asyncio.gather(*self._withdrawals, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
 
     async def permit(self, attempt_id: str, token: str) -> PermitAnswer:
         """Ask for the permit to dial.
 
-        Errors: none. A network error is tried again for a few seconds: should the first answer
-        have been lost, the second one refuses, so that nobody is rung twice.
+        Errors: none. A network error is tried again for some seconds: should the first answer have
+        been lost, the same asking gets it again. One that hears nothing is withdrawn behind its
+        back, for the permit may be given all the same, and nobody would dial.
         """
+        path, asking = f"/attempts/{attempt_id}/permit", PermitRequest(asked_by=token_hex(8))
         give_up = time.monotonic() + _PERMIT_PATIENCE
         while True:
             try:
-                body = await self._send("POST", f"/attempts/{attempt_id}/permit", token, None)
+                body = await self._send("POST", path, token, asking)
                 granted = _read(Permit, body).granted
                 return PermitAnswer.GRANTED if granted else PermitAnswer.REFUSED
             except Rejected as refusal:
@@ -98,8 +108,26 @@ class DialerClient:
                 return PermitAnswer.REFUSED
             except Unreachable:
                 if time.monotonic() >= give_up:
+                    self._withdraw(f"{path}/withdraw", token, asking)
                     return PermitAnswer.UNREACHABLE
                 await asyncio.sleep(0.25)
+
+    def _withdraw(self, path: str, token: str, asking: PermitRequest) -> None:
+        withdrawal = asyncio.create_task(self._tell(path, token, asking))
+        self._withdrawals.add(withdrawal)
+        withdrawal.add_done_callback(self._withdrawals.discard)
+
+    async def _tell(self, path: str, token: str, asking: PermitRequest) -> None:
+        give_up = time.monotonic() + _WITHDRAWAL_PATIENCE
+        while time.monotonic() < give_up:
+            try:
+                await self._send("POST", path, token, asking)
+            except Rejected:
+                return  # over by now, or another agent's
+            except Unreachable:
+                await asyncio.sleep(1)
+            else:
+                return
 
     async def return_permit(self, attempt_id: str, token: str, why: ReturnReason) -> bool:
         """Give back the permit, nobody having been rung with it; say whether it was taken.

@@ -85,6 +85,16 @@ class Job(Message):
     metadata: str = Field(repr=False)
 
 
+class PermitRequest(Message):
+    """A job asks for the permit, or says that it heard no answer and asks no more.
+
+    Shape: ``asked_by`` names one asking, however often it is sent: whoever heard no answer may ask
+    again and gets what is its own.
+    """
+
+    asked_by: str = Field(min_length=1, max_length=64)
+
+
 class Permit(Message):
     """The one door to an INVITE is open, once."""
 

@@ -150,6 +150,8 @@ attempts = Table(
     Column("agent_joined_at", UtcDateTime),
     Column("agent_ready_at", UtcDateTime),
     Column("sent_at", UtcDateTime),
+    #: Which asking got the permit; asked for by the same again, it is given again.
+    Column("permit_asked_by", String(64)),
     Column("ringing_at", UtcDateTime),
     Column("answered_at", UtcDateTime),
     Column("ended_at", UtcDateTime),

@@ -261,6 +261,7 @@ _UNCLAIMED = {
     "claimed_at": None,
     "agent_joined_at": None,
     "agent_ready_at": None,
+    "permit_asked_by": None,
     "sent_at": None,
 }
 

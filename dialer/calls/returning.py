@@ -23,7 +23,7 @@ from dialer.calls.claims import Claim
 from dialer.calls.permit import call_of, refused
 from dialer.calls.record import attempt_of, lock_call, record
 from dialer.tenants.tokens import AttemptGrant
-from telephony.call import AttemptState, CallStatus, EndedReason, WaitingFor
+from telephony.call import AttemptState, CallStatus, CallType, EndedReason, WaitingFor
 from telephony.events import EventType
 from telephony.worker_contract import ReturnReason
 
@@ -43,6 +43,7 @@ _WAITS_FOR = {
 _LONGEST_REST = timedelta(seconds=10)
 #: What the witness's number of a return begins with.
 _RETURNED = "returned:"
+_NOT_DIALLED = "hung up before it was dialled"
 
 
 async def take_back(
@@ -67,7 +68,7 @@ async def take_back(
     mine = Claim(grant.tenant_id, call_id, grant.attempt_id, grant.fence, attempt.room)
     times, first = await _returns(tx, mine)
     if call.hangup_requested_at is not None:
-        over = claims.ending(mine, EndedReason.API_HANGUP, "hung up before it was dialled", now)
+        over = claims.ending(mine, EndedReason.API_HANGUP, _NOT_DIALLED, now)
         await record(tx, over, now=now)
     elif first is not None and now - first >= _PATIENCE and times >= _LEAST_RETURNS:
         if why is ReturnReason.TOO_FAST:
@@ -76,6 +77,38 @@ async def take_back(
         await record(tx, over, now=now)
     else:
         await _rest(tx, mine, why, times, now)
+    return call_id
+
+
+async def withdraw(
+    tx: AsyncConnection, grant: AttemptGrant, asked_by: str, *, now: datetime
+) -> str:
+    """Let the attempt of an asker that heard no answer and left wait again; gives the call's id.
+
+    Shape: whether its permit was given or not, unless somebody else has it. Only a phone's: a
+    browser's call is not dialled, and waits for no turn.
+    """
+    call_id = await call_of(tx, grant)
+    call = await lock_call(tx, grant.tenant_id, call_id)
+    attempt = await _attempt(tx, grant)
+    undialled = {
+        AttemptState.CLAIMED.value: CallStatus.DISPATCHING.value,
+        AttemptState.SENT.value: CallStatus.DIALING.value,
+    }
+    if (
+        call.call_type != CallType.SIP.value
+        or attempt.fence != grant.fence
+        or call.status != undialled.get(attempt.state)
+        or attempt.permit_asked_by not in (None, asked_by)
+    ):
+        return call_id
+    mine = Claim(grant.tenant_id, call_id, grant.attempt_id, grant.fence, attempt.room)
+    if call.hangup_requested_at is not None:
+        await record(tx, claims.ending(mine, EndedReason.API_HANGUP, _NOT_DIALLED, now), now=now)
+    else:
+        back = claims.fact(mine, EventType.CALL_REQUEUED, f"withdrawn:{mine.fence}", now)
+        await record(tx, back, now=now)
+        await claims.say_waiting(tx, mine, WaitingFor.WORKER, now)
     return call_id
 
 
@@ -113,7 +146,6 @@ async def _returns(connection: AsyncConnection, of: Claim) -> tuple[int, datetim
 
 
 async def _attempt(tx: AsyncConnection, grant: AttemptGrant) -> Row[Any]:
-    query: Any = select(attempts.c.state, attempts.c.fence, attempts.c.room).where(
-        *attempt_of(grant)
-    )
+    columns = (attempts.c.state, attempts.c.fence, attempts.c.room, attempts.c.permit_asked_by)
+    query: Any = select(*columns).where(*attempt_of(grant))
     return (await tx.execute(query)).one()

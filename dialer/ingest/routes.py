@@ -13,7 +13,7 @@ from dialer import metrics
 from dialer.calls import takeover
 from dialer.calls.pacing import OUTBOUND
 from dialer.calls.permit import permit
-from dialer.calls.returning import take_back
+from dialer.calls.returning import take_back, withdraw
 from dialer.failpoints import Failpoint, passing
 from dialer.ingest import livekit_webhook, worker_events
 from dialer.ingest.worker_events import Batch
@@ -26,6 +26,7 @@ from telephony.errors import Unauthorized
 from telephony.worker_contract import (
     Acknowledged,
     Permit,
+    PermitRequest,
     Return,
     Returned,
     ReturnReason,
@@ -64,10 +65,11 @@ Grant = Annotated[AttemptGrant, Depends(grant)]
 
 
 @router.post("/internal/attempts/{attempt_id}/permit", include_in_schema=False)
-async def ask_permit(granted: Grant, wired: Wired) -> Permit:
+async def ask_permit(granted: Grant, request: Request, wired: Wired) -> Permit:
     """Let the worker dial, once."""
+    asked = await read_json(request, PermitRequest)
     async with wired.database.transaction() as tx:
-        call_id = await permit(tx, granted, now=wired.now())
+        call_id = await permit(tx, granted, asked.asked_by, now=wired.now())
     passing(Failpoint.PERMIT_AFTER_COMMIT)
     await wired.signals.call_changed(granted.tenant_id, call_id)
     await wired.signals.work_waiting()
@@ -85,6 +87,17 @@ async def return_permit(granted: Grant, told: Return, wired: Wired) -> Returned:
     passing(Failpoint.RETURN_AFTER_COMMIT)
     # The room is left to the next claim and the sweep: deleted now, its agent would take that for
     # a hang-up before it has this answer.
+    await wired.signals.call_changed(granted.tenant_id, call_id)
+    await wired.signals.work_waiting()
+    return Returned()
+
+
+@router.post("/internal/attempts/{attempt_id}/permit/withdraw", include_in_schema=False)
+async def withdraw_request(granted: Grant, request: Request, wired: Wired) -> Returned:
+    """Hear that an asker got no answer and has left, dialling nobody."""
+    asked = await read_json(request, PermitRequest)
+    async with wired.database.transaction() as tx:
+        call_id = await withdraw(tx, granted, asked.asked_by, now=wired.now())
     await wired.signals.call_changed(granted.tenant_id, call_id)
     await wired.signals.work_waiting()
     return Returned()

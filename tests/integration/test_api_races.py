@@ -37,7 +37,7 @@ async def test_a_hang_up_and_a_permit_at_once_leave_no_dialled_call_that_is_over
             async def dial(grant: AttemptGrant = grant) -> bool:
                 try:
                     async with api.services.database.transaction() as tx:
-                        await permit(tx, grant, now=api.services.now())
+                        await permit(tx, grant, "asker", now=api.services.now())
                 except Conflict:
                     return False
                 return True

@@ -33,6 +33,75 @@ async def test_of_many_that_ask_at_once_one_may_dial(board: Switchboard, askers:
     assert (await board.attempt(call_id)).state == "sent"
 
 
+@pytest.mark.fault("F3")
+@pytest.mark.parametrize("kind", [CallType.SIP, CallType.VOIP])
+async def test_who_heard_no_answer_asks_again_and_nobody_else_gets_it(
+    board: Switchboard, kind: CallType
+) -> None:
+    call_id = await board.claimed(kind)
+    granted = await board.grant(call_id)
+
+    answers = await asyncio.gather(*(board.ask_permit(granted, "a") for _ in range(5)))
+
+    assert answers == [call_id] * 5
+    with pytest.raises(Conflict):
+        await board.ask_permit(granted, "b")
+    assert (await board.events(call_id)).count("call.dialing") == (kind is CallType.SIP)
+
+
+async def test_who_hears_it_only_after_a_hang_up_dials_nobody(board: Switchboard) -> None:
+    call_id = await board.claimed()
+    granted = await board.grant(call_id)
+    await board.ask_permit(granted, "a")
+    await board.report_hang_up(call_id)
+    with pytest.raises(Conflict):
+        await board.ask_permit(granted, "a")
+
+
+@pytest.mark.fault("F3")
+@pytest.mark.parametrize("given", [False, True])
+async def test_who_heard_no_answer_and_left_lets_the_call_wait_again(
+    board: Switchboard, given: bool
+) -> None:
+    call_id = await board.claimed()
+    granted = await board.grant(call_id)
+    if given:
+        await board.ask_permit(granted, "a")
+
+    for _ in range(2):
+        await board.withdraw(granted, "a")
+
+    call, attempt = await board.call(call_id), await board.attempt(call_id)
+    assert (call.status, call.waiting_for, attempt.state) == ("queued", "worker", "waiting")
+    assert attempt.fence == granted.fence + 1
+    with pytest.raises(Conflict):  # its own first asking, which comes late
+        await board.ask_permit(granted, "a")
+    assert (await board.events(call_id)).count("call.requeued") == 1
+
+
+@pytest.mark.fault("F15")
+async def test_who_left_takes_nobody_elses_permit_along(board: Switchboard) -> None:
+    call_id = await board.claimed()
+    granted = await board.grant(call_id)
+    await board.ask_permit(granted, "a")
+
+    await board.withdraw(granted, "b")
+    assert (await board.attempt(call_id)).state == "sent"
+
+    await board.report(granted, (EventType.CALL_RINGING, {}))
+    await board.withdraw(granted, "a")
+    assert (await board.call(call_id)).status == "ringing"
+
+
+async def test_who_left_a_call_that_was_hung_up_meanwhile_ends_it(board: Switchboard) -> None:
+    call_id = await board.claimed()
+    granted = await board.grant(call_id)
+    await board.ask_permit(granted, "a")
+    await board.report_hang_up(call_id)
+    await board.withdraw(granted, "a")
+    assert await board.ended(call_id) == ("canceled", "api_hangup", "api")
+
+
 async def test_of_many_agents_in_a_browsers_room_one_may_own_it(board: Switchboard) -> None:
     call_id = await board.claimed(CallType.VOIP)
     granted = await board.grant(call_id)

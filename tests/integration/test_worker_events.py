@@ -43,9 +43,10 @@ class Worker:
         path = f"/internal/attempts/{self.attempt_id}/events"
         return await self.http.post(path, json={"events": list(events)})
 
-    async def permit(self) -> httpx.Response:
+    async def permit(self, asked_by: str = "a") -> httpx.Response:
         """Ask for the permit."""
-        return await self.http.post(f"/internal/attempts/{self.attempt_id}/permit")
+        path = f"/internal/attempts/{self.attempt_id}/permit"
+        return await self.http.post(path, json={"asked_by": asked_by})
 
 
 async def claimed(api: Api) -> tuple[str, Worker]:
@@ -162,7 +163,7 @@ async def test_an_api_key_opens_no_internal_route(api: Api) -> None:
 async def test_the_second_asker_gets_409(api: Api) -> None:
     call_id, worker = await claimed(api)
     assert (await worker.permit()).json() == {"granted": True}
-    second = await worker.permit()
+    second = await worker.permit("b")
     assert second.status_code == 409 and second.json()["code"] == "permit_refused"
     assert (await _types(api, call_id)).count("call.dialing") == 1
 

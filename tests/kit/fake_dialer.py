@@ -11,7 +11,14 @@ from typing import Any
 
 from aiohttp import web
 
-from telephony.worker_contract import Acknowledged, EventBatch, Permit, Returned, WorkerPresence
+from telephony.worker_contract import (
+    Acknowledged,
+    EventBatch,
+    Permit,
+    PermitRequest,
+    Returned,
+    WorkerPresence,
+)
 
 
 @dataclass
@@ -27,6 +34,9 @@ class FakeDialer:
     deaf: dict[str, int] = field(default_factory=dict[str, int])
     permits: list[str] = field(default_factory=list[str])
     returned: list[str] = field(default_factory=list[str])
+    #: Attempts whose asking was withdrawn, with the asking's name.
+    withdrawn: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    _asked_by: dict[str, str] = field(default_factory=dict[str, str])
     tokens: list[str] = field(default_factory=list[str])
     presence: dict[str, WorkerPresence] = field(default_factory=dict[str, WorkerPresence])
     presence_count: int = 0
@@ -56,6 +66,7 @@ class FakeDialer:
         app.router.add_put("/internal/workers/{id}", self._on_presence)
         app.router.add_post("/internal/attempts/{id}/permit", self._on_permit)
         app.router.add_post("/internal/attempts/{id}/permit/return", self._on_return)
+        app.router.add_post("/internal/attempts/{id}/permit/withdraw", self._on_withdraw)
         app.router.add_post("/internal/attempts/{id}/events", self._on_events)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
@@ -83,10 +94,21 @@ class FakeDialer:
             return web.Response(status=self.failing)
         attempt_id = request.match_info["id"]
         self.tokens.append(request.headers.get("Authorization", ""))
-        if attempt_id in self.refuse or attempt_id in self.permits:
+        asked = PermitRequest.model_validate_json(await request.read())
+        if attempt_id in self.refuse:
             return web.json_response({"code": "permit_refused"}, status=409)
-        self.permits.append(attempt_id)
+        if self._asked_by.setdefault(attempt_id, asked.asked_by) != asked.asked_by:
+            return web.json_response({"code": "permit_refused"}, status=409)
+        if attempt_id not in self.permits:
+            self.permits.append(attempt_id)
         return web.json_response(text=Permit().model_dump_json())
+
+    async def _on_withdraw(self, request: web.Request) -> web.Response:
+        if self.failing is not None:
+            return web.Response(status=self.failing)
+        asked = PermitRequest.model_validate_json(await request.read())
+        self.withdrawn.append((request.match_info["id"], asked.asked_by))
+        return web.json_response(text=Returned().model_dump_json())
 
     async def _on_return(self, request: web.Request) -> web.Response:
         if self.failing is not None:
@@ -95,6 +117,7 @@ class FakeDialer:
         if attempt_id not in self.permits:
             return web.json_response({"code": "permit_refused"}, status=409)
         self.permits.remove(attempt_id)
+        self._asked_by.pop(attempt_id, None)
         self.returned.append(attempt_id)
         return web.json_response(text=Returned().model_dump_json())
 

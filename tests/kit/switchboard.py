@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from secrets import token_hex
 from typing import Any
 
 from sqlalchemy import Row, insert, select
@@ -22,7 +23,7 @@ from dialer.calls.permit import permit
 from dialer.calls.reap import Reaper
 from dialer.calls.record import Fact, record
 from dialer.calls.rescue import Rescuer
-from dialer.calls.returning import take_back
+from dialer.calls.returning import take_back, withdraw
 from dialer.calls.rooms import ParticipantKind
 from dialer.ingest.worker_events import Batch, Stored, store
 from dialer.tenants.tokens import AttemptGrant, Tokens
@@ -247,10 +248,15 @@ class Switchboard:
         self.rooms.join(room, CALLEE_IDENTITY, ParticipantKind.SIP, sip_status="active")
         return call_id, granted
 
-    async def ask_permit(self, granted: AttemptGrant) -> str:
+    async def ask_permit(self, granted: AttemptGrant, asked_by: str | None = None) -> str:
         """Ask for the permit."""
         async with self.database.transaction() as tx:
-            return await permit(tx, granted, now=self.clock())
+            return await permit(tx, granted, asked_by or token_hex(4), now=self.clock())
+
+    async def withdraw(self, granted: AttemptGrant, asked_by: str) -> str:
+        """Say that an asking heard no answer and is over."""
+        async with self.database.transaction() as tx:
+            return await withdraw(tx, granted, asked_by, now=self.clock())
 
     async def return_permit(
         self, granted: AttemptGrant, why: ReturnReason = ReturnReason.NO_BRIDGE

@@ -17,6 +17,7 @@ from agent.spool import Owner, Spool, leftovers
 from telephony.call import EndedBy, EndedReason
 from telephony.events import Ended, EventType
 from telephony.worker_contract import EventBatch, ReportedEvent
+from tests.kit.fake_dialer import FakeDialer
 from tests.kit.until import until
 
 OWNER = Owner("call_1", "att_1", "token-1")
@@ -220,3 +221,23 @@ async def test_an_answer_that_is_not_the_dialer_s_is_tried_again(
     answers.append(b"null")
     with pytest.raises(Unreachable):
         await client.events("att_1", "token-1", EventBatch(events=[event()]))
+
+
+@pytest.mark.asyncio
+@pytest.mark.fault("F3")
+async def test_an_asking_that_hears_nothing_is_withdrawn_once_the_dialer_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.dialer_client._PERMIT_PATIENCE", 0.1)
+    dialer = FakeDialer(failing=503)
+    await dialer.start()
+    client = DialerClient(dialer.url, "w", "t")
+    try:
+        assert await client.permit("att_1", "token-1") is PermitAnswer.UNREACHABLE
+        dialer.failing = None
+        await until(lambda: dialer.withdrawn, timeout=10)
+        assert await client.permit("att_1", "token-1") is PermitAnswer.GRANTED
+        assert len(dialer.withdrawn) == 1
+    finally:
+        await client.aclose()
+        await dialer.stop()

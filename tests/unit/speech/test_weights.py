@@ -128,7 +128,9 @@ def test_what_is_pinned_arrives_joined_and_is_found_again_at_once(
 
 def test_progress_is_counted(shop: Shop, tmp_path: Path) -> None:
     ensure_weights(tmp_path / "models", progress=shop.progress, manifest=shop.manifest())
-    assert [(step.number, step.total) for step in shop.steps] == [(1, 3), (2, 3), (3, 3)]
+    # A step that takes long tells so again.
+    told = dict.fromkeys((step.number, step.total) for step in shop.steps)
+    assert list(told) == [(1, 3), (2, 3), (3, 3)]
     assert "@shop/ears 1.0.0" in shop.steps[0].label
 
 

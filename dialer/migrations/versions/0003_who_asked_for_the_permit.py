@@ -1,0 +1,21 @@
+"""Who asked for the permit that was given: the same one may hear the answer again."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.add_column("attempts", sa.Column("permit_asked_by", sa.String(64), nullable=True))
+
+
+def downgrade() -> None:
+    """Take back."""
+    op.drop_column("attempts", "permit_asked_by")
