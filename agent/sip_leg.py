@@ -32,6 +32,7 @@ from agent.verdicts import (
     left_after_answer,
     lost_answer,
     no_bridge_took_it,
+    refusal_lost,
 )
 from telephony.call import EndedReason
 from telephony.dial_request import DialRequest
@@ -151,6 +152,9 @@ class SipLeg(Leg):
             await self._left_or(_SAME_END / 5)
         if carrier_wants_fewer(ending) and not self._rang:
             await self._return_permit(ReturnReason.TOO_FAST, otherwise=ending)
+        elif refusal_lost(error, took) and not self._rang:
+            log.warning("bridge_lost_the_refusal")
+            await self._return_permit(ReturnReason.REFUSAL_LOST, otherwise=ending)
         self._end.decide(ending)
 
     async def _left_or(self, timeout: float) -> None:

@@ -30,6 +30,12 @@ _NO_BRIDGE: Final = re.compile(
     r"(?:twirp error \w+: )?"
     r"(?:no response from servers|no servers available \(received \d+ responses\)|cpu exhausted)"
 )
+#: The bridge's transaction is over, and it never saw a response.
+_NO_RESPONSE_SEEN: Final = re.compile(
+    r"(?:twirp error \w+: )?transaction failed to complete \(0 intermediate responses\)"
+)
+#: T1 of RFC 3261: before it no request is sent again.
+_FIRST_REPEAT: Final = 0.5
 
 #: Why an answered call is over, by the reason with which the other side left the room.
 AFTER_ANSWER: Final[dict[rtc.DisconnectReason.ValueType, EndedReason]] = {
@@ -150,10 +156,23 @@ def lost_answer(error: api.ServerError, took: float) -> bool:
     """Tell whether the bridge itself lost the transaction, and with it what the carrier said.
 
     Units: ``took`` in seconds. A transaction without any answer fails after 64*T1, 32 seconds
-    (RFC 3261 section 17.1.1.2); livekit-sip 1.8.0 now and then lets one fail within milliseconds,
-    among many calls that begin and end at once.
+    (RFC 3261 section 17.1.1.2); what fails long before had one.
     """
     return "transaction failed" in error.message and took < 5
+
+
+def refusal_lost(error: api.ServerError, took: float) -> bool:
+    """Tell whether the carrier refused at once and the bridge lost the refusal: nobody was rung.
+
+    Units: ``took`` in seconds. Source: livekit-sip 1.8.0 on livekit/sipgo a5b4a38,
+    ``transaction/client_tx.go``. ``Init`` writes the INVITE first and then sets Timer D; a final
+    response of 300 or more that is there in between ends the transaction at once, and
+    ``sipResponse`` may see the end before the response. Nothing else ends one before Timer A
+    repeats the request: a 2xx keeps it for 32 s, a write that fails has its own words, and a bridge
+    that stops says so. A provisional response, after which a phone may ring, counts as one.
+    """
+    at_once = error.code == _C.CANCELED and took < _FIRST_REPEAT
+    return at_once and _NO_RESPONSE_SEEN.fullmatch(error.message) is not None
 
 
 def _sip_status(error: api.ServerError) -> tuple[int, str | None] | None:

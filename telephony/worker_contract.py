@@ -108,6 +108,8 @@ class ReturnReason(StrEnum):
     NO_BRIDGE = "no_bridge"
     #: The carrier refused the INVITE because calls come too fast for it, or are too many.
     TOO_FAST = "too_fast"
+    #: The carrier refused the INVITE at once, and the bridge lost what it said.
+    REFUSAL_LOST = "refusal_lost"
 
 
 class Return(Message):

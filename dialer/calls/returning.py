@@ -1,11 +1,11 @@
 """A permit that comes back: its holder knows that nobody was rung with it.
 
 LiveKit says so while it still looks for a bridge: none offered to take the call. A carrier says so
-with the final response to an INVITE that came too fast. Then nobody was rung and nobody will be, so
-that the attempt may wait again as if it had never been sent. The
-attempt's fence moves with it: whoever held the permit has none any more, and the next holder's is a
-new one. Whoever cannot be sure returns nothing; see ``agent.verdicts.no_bridge_took_it`` and
-``carrier_wants_fewer``.
+with the final response to an INVITE that came too fast. A bridge that loses a refusal shows by how
+soon it fails that there was one. Then nobody was rung and nobody will be, so that the attempt may
+wait again as if it had never been sent. The attempt's fence moves with it: whoever held the permit
+has none any more, and the next holder's is a new one. Whoever cannot be sure returns nothing; see
+``agent.verdicts``: ``no_bridge_took_it``, ``carrier_wants_fewer``, ``refusal_lost``.
 """
 
 from __future__ import annotations
@@ -31,14 +31,18 @@ from telephony.worker_contract import ReturnReason
 _PATIENCE = timedelta(seconds=60)
 #: And not before so many: one that waited for a seat in between was not tried all that time.
 _LEAST_RETURNS = 6
+#: A refusal that is lost once is lost by chance; a carrier that refuses is not asked on and on.
+_MOST_LOST_REFUSALS = 2
 #: How long a call rests before it is tried again, doubled with each return up to the longest.
 _SHORTEST_REST = {
     ReturnReason.NO_BRIDGE: timedelta(seconds=2),
     ReturnReason.TOO_FAST: timedelta(seconds=1),
+    ReturnReason.REFUSAL_LOST: timedelta(seconds=1),
 }
 _WAITS_FOR = {
     ReturnReason.NO_BRIDGE: WaitingFor.BRIDGE,
     ReturnReason.TOO_FAST: WaitingFor.PACING,
+    ReturnReason.REFUSAL_LOST: WaitingFor.BRIDGE,
 }
 _LONGEST_REST = timedelta(seconds=10)
 #: What the witness's number of a return begins with.
@@ -54,7 +58,7 @@ async def take_back(
     Shape: a call whose hang-up was asked for ends canceled instead, one that found no bridge for
     too long ends as bridge_lost. A second return of the same permit changes nothing. Errors:
     Conflict ``permit_refused`` when the attempt is not, or no more, where a permit left it, or when
-    the carrier refused for so long that its words are the end.
+    the carrier refused for so long, or so often, that its words are the end.
     """
     call_id = await call_of(tx, grant)
     call = await lock_call(tx, grant.tenant_id, call_id)
@@ -70,6 +74,8 @@ async def take_back(
     if call.hangup_requested_at is not None:
         over = claims.ending(mine, EndedReason.API_HANGUP, _NOT_DIALLED, now)
         await record(tx, over, now=now)
+    elif why is ReturnReason.REFUSAL_LOST and times >= _MOST_LOST_REFUSALS:
+        raise refused()
     elif first is not None and now - first >= _PATIENCE and times >= _LEAST_RETURNS:
         if why is ReturnReason.TOO_FAST:
             raise refused()

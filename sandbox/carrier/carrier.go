@@ -17,6 +17,7 @@ type options struct {
 	bridge             string // where originated calls go
 	rtpFirst, rtpLast  int
 	ring               time.Duration // how long ordinary numbers ring
+	away               time.Duration // how long a message is on its way to us
 }
 
 // carrier is the termination trunk: it takes INVITEs and plays the person who is called.

@@ -351,7 +351,7 @@ func TestTheCarrierCallsInAndAnswersAChallenge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the call is over", func() bool { return x.ledger.read(made).State == stateEnded })
+	until(t, "the call is over", func() bool { return x.ledger.read(made).Complete })
 	r := x.ledger.read(made)
 	if r.Direction != toBridge || r.EndedBy != byBridge || r.FinalStatus != 200 || r.Invites != 1 || r.RTP.PacketsReceived < 30 {
 		t.Errorf("%s by %s, %d, %d invites, %+v", r.Direction, r.EndedBy, r.FinalStatus, r.Invites, r.RTP)

@@ -46,6 +46,7 @@ func parseFlags() (settings, error) {
 	flag.StringVar(&s.bridge, "bridge", "", "SIP address that originated calls go to")
 	flag.StringVar(&s.rtp, "rtp", "40000-40998", "range of RTP ports")
 	flag.DurationVar(&s.ring, "ring", 500*time.Millisecond, "how long numbers ring before they answer")
+	flag.DurationVar(&s.away, "away", 30*time.Millisecond, "how long a SIP message is on its way to us")
 	flag.BoolVar(&s.debug, "debug", false, "log the SIP stack's inner life")
 	flag.Parse()
 	first, last, _ := strings.Cut(s.rtp, "-")

@@ -45,6 +45,7 @@ func startCarrierWith(t *testing.T, voices *voiceBox, change ...func(o *options)
 	o := options{
 		sipAddress: "127.0.0.1:0", username: trunkUser, password: trunkPassword,
 		dir: t.TempDir(), rtpFirst: 34000, rtpLast: 34998, ring: 20 * time.Millisecond,
+		away: 5 * time.Millisecond,
 	}
 	for _, f := range change {
 		f(&o)

@@ -24,8 +24,8 @@ func (x *carrier) start(ctx context.Context) error {
 	if err := x.openDialogs(local.String()); err != nil {
 		return err
 	}
-	go func() { _ = x.server.ServeUDP(&tappedPacketConn{packets, x}) }()
-	go func() { _ = x.server.ServeTCP(&tappedListener{listener, x}) }()
+	go func() { _ = x.server.ServeUDP(distantPackets(&tappedPacketConn{packets, x}, x.away)) }()
+	go func() { _ = x.server.ServeTCP(&distantListener{&tappedListener{listener, x}, x.away}) }()
 	go func() {
 		<-ctx.Done()
 		_ = errors.Join(packets.Close(), listener.Close())

@@ -181,6 +181,25 @@ async def test_a_call_that_came_too_fast_waits_for_the_pace_and_is_dialled_again
     assert (await board.call(call_id)).status == "dialing"
 
 
+async def test_a_call_whose_refusal_was_lost_is_dialled_again_twice_and_no_more(
+    board: Switchboard,
+) -> None:
+    call_id = await board.claimed()
+    granted = await board.grant(call_id)
+    await board.ask_permit(granted)
+    for _ in range(2):
+        await board.return_permit(granted, ReturnReason.REFUSAL_LOST)
+        call, attempt = await board.call(call_id), await board.attempt(call_id)
+        assert (call.status, call.waiting_for) == ("queued", "bridge")
+        assert (attempt.state, attempt.number) == ("waiting", 1), "the attempt is not used up"
+        granted = await _tries_again(board, call_id)
+        await board.ask_permit(granted)
+    with pytest.raises(Conflict):
+        await board.return_permit(granted, ReturnReason.REFUSAL_LOST)
+    # Refused, so that its holder ends the call.
+    assert (await board.call(call_id)).status == "dialing"
+
+
 @pytest.mark.fault("F20")
 async def test_a_carrier_that_wants_fewer_for_a_minute_has_the_last_word(
     board: Switchboard,

@@ -94,13 +94,26 @@ def _dialled_twice(ledgers: Ledgers) -> list[Violation]:
     by_attempt: dict[str | None, list[CarrierCall]] = defaultdict(list)
     for record in ledgers.carrier:
         by_attempt[attempt_of(record)].append(record)
+    returns = Counter(
+        event["attempt_id"]
+        for events in ledgers.events.values()
+        for event in events
+        if event["type"] == "call.requeued"
+    )
     found: list[Violation] = []
     for attempt, records in by_attempt.items():
         invites = sum(record.invites for record in records)
+        # A bridge that lost the challenge rang nobody: its permit came back, and the call is
+        # dialled again.
+        invites -= min(sum(_only_challenged(record) for record in records), returns[attempt])
         if attempt is not None and invites > 1:
             call_ids = tuple(record.call_id for record in records)
             found.append(Violation(f"{attempt} sent {invites} INVITEs", None, call_ids))
     return found
+
+
+def _only_challenged(record: CarrierCall) -> bool:
+    return record.invites == 1 and record.raw["final_status"] in {401, 407}
 
 
 def _of_call(call: dict[str, Any], ledgers: Ledgers) -> list[Violation]:

@@ -77,6 +77,36 @@ async def test_a_carrier_that_wants_fewer_calls_gets_this_one_again_later(
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_call_whose_refusal_the_bridge_lost_is_offered_again(taken: bool) -> None:
+    case = Case()
+    case.taken_back = taken
+    await case.dial()
+    text = "twirp error unknown: transaction failed to complete (0 intermediate responses)"
+    case.bridge.answer.set_exception(api.ServerError("canceled", text, status=408))
+    ending = await asyncio.wait_for(case.end.wait(), 5)
+    await case.leg.aclose()
+    assert (case.given_back, case.why) == (1, ReturnReason.REFUSAL_LOST)
+    assert len(case.bridge.asked) == 1
+    assert ending.superseded is taken
+    if not taken:
+        assert ending.reason is EndedReason.CARRIER_ERROR
+        assert ending.message == "the bridge lost the answer"
+
+
+@pytest.mark.asyncio
+async def test_a_phone_that_rang_is_not_offered_again_although_the_bridge_lost_the_end() -> None:
+    case = Case()
+    await case.dial()
+    case.status("ringing")
+    text = "transaction failed to complete (0 intermediate responses)"
+    case.bridge.answer.set_exception(api.ServerError("canceled", text, status=408))
+    await asyncio.wait_for(case.end.wait(), 5)
+    await case.leg.aclose()
+    assert case.given_back == 0
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("code", "words"),
     [(503, "Service Unavailable"), (403, "Forbidden"), (486, "Too many calls per second")],

@@ -10,6 +10,7 @@ from agent.verdicts import (
     left_after_answer,
     lost_answer,
     no_bridge_took_it,
+    refusal_lost,
     room_gone,
     silenced,
 )
@@ -127,6 +128,31 @@ def test_a_transaction_that_fails_at_once_had_an_answer(took: float, lost: bool)
     text = "twirp error unknown: transaction failed to complete (0 intermediate responses)"
     error = api.ServerError(api.ServerErrorCode.CANCELED, text, status=408)
     assert lost_answer(error, took) is lost
+
+
+@pytest.mark.parametrize(
+    ("code", "took", "message", "lost"),
+    [
+        ("canceled", 0.05, "transaction failed to complete (0 intermediate responses)", True),
+        (
+            "canceled",
+            0.49,
+            "twirp error unknown: transaction failed to complete (0 intermediate responses)",
+            True,
+        ),
+        # It may have rung, or the request went out twice, or nobody knows.
+        ("canceled", 0.05, "transaction failed to complete (1 intermediate responses)", False),
+        ("canceled", 0.5, "transaction failed to complete (0 intermediate responses)", False),
+        ("canceled", 32.0, "transaction failed to complete (0 intermediate responses)", False),
+        ("canceled", 0.05, "transaction failed to complete", False),
+        ("canceled", 0.05, "service shutting down", False),
+        ("unknown", 0.05, "transaction failed to complete (0 intermediate responses)", False),
+    ],
+)
+def test_only_a_transaction_that_fails_at_once_and_unanswered_was_refused(
+    code: str, took: float, message: str, lost: bool
+) -> None:
+    assert refusal_lost(api.ServerError(code, message, status=408), took) is lost
 
 
 @pytest.mark.fault("F5", "F6")

@@ -76,6 +76,9 @@ BROKEN: dict[str, Callable[[], Ledgers]] = {
     ),
     "dialled +14155550103, not": lambda: ledgers(carrier=[phone(number="+14155550103")]),
     "sent 2 INVITEs": lambda: ledgers(carrier=[phone(), phone(call_id="SCL_2")]),
+    "att_1 sent 2 INVITEs": lambda: ledgers(
+        carrier=[phone(call_id="SCL_0", final_status=407), phone()]
+    ),
     "still queued": lambda: ledgers(calls=[call(status="queued")]),
     "without an outcome": lambda: ledgers(calls=[call(outcome=None)]),
     "events have gaps": lambda: ledgers(
@@ -98,6 +101,16 @@ BROKEN: dict[str, Callable[[], Ledgers]] = {
 def test_a_broken_promise_is_seen(promise: str) -> None:
     told = [violation.what for violation in compare(BROKEN[promise]())]
     assert any(promise in what for what in told), told
+
+
+def test_a_call_whose_challenge_was_lost_may_be_dialled_again() -> None:
+    history = ["call.queued", "call.dialing", "call.requeued", "call.dialing"]
+    told = {"call_1": [event(number, type_) for number, type_ in enumerate(history, 1)]}
+    lost = phone(call_id="SCL_0", final_status=407)
+    assert compare(ledgers(events=told, carrier=[lost, phone()])) == []
+    # One that was busy, or one permit too few: two phones may have rung.
+    assert compare(ledgers(events=told, carrier=[phone(call_id="SCL_0"), phone()])) != []
+    assert compare(ledgers(events=told, carrier=[lost, phone(), phone(call_id="SCL_2")])) != []
 
 
 def test_a_phone_whose_bridge_was_killed_cannot_be_hung_up() -> None:
