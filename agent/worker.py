@@ -309,9 +309,10 @@ class Worker:
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal)
+            loop.add_signal_handler(number, self._on_signal, number)
 
-    def _on_signal(self) -> None:
+    def _on_signal(self, number: signal.Signals) -> None:
+        log.info("worker_told_to_stop", signal=number.name, again=self._stopping.is_set())
         (self._hurry if self._stopping.is_set() else self._stopping).set()
 
 
