@@ -155,7 +155,7 @@ class Worker:
         """Work until told to stop; give the process's exit status."""
         settings = self._settings
         dialer = DialerClient(
-            settings.dialer_url, settings.worker_id, settings.worker_token.get_secret_value()
+            settings.dialer_urls, settings.worker_id, settings.worker_token.get_secret_value()
         )
         deliveries = Deliveries(dialer, settings.own_spool)
         self._office = FrontOffice(dialer, deliveries)

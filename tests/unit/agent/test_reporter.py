@@ -214,7 +214,7 @@ async def test_an_answer_that_is_not_the_dialer_s_is_tried_again(
     async def send(*_: object) -> bytes:
         return answers.pop(0)
 
-    client = DialerClient("http://127.0.0.1:1", "w", "t")
+    client = DialerClient(["http://127.0.0.1:1"], "w", "t")
     monkeypatch.setattr(client, "_send", send)
     assert await client.permit("att_1", "token-1") is PermitAnswer.GRANTED
     answers.append(b"null")
