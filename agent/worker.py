@@ -18,6 +18,7 @@ from agent.greeting import PhraseCache
 from agent.job import answer_job
 from agent.job_taker import JobTaker
 from agent.logs import get_logger
+from agent.media_panic import PANICKED, tell_panics
 from agent.presence import PresenceReporter
 from agent.reporter import Deliveries, Reporter
 from agent.server import Seats, TelephonyServer
@@ -310,6 +311,8 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
+        loop.add_signal_handler(PANICKED, self._break, "the media library panicked")
+        tell_panics()
 
     def _on_signal(self, number: signal.Signals) -> None:
         log.info("worker_told_to_stop", signal=number.name, again=self._stopping.is_set())
