@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from secrets import token_hex
 from typing import Final, TypeVar
@@ -64,14 +64,19 @@ _FINAL: Final = frozenset({400, 401, 403, 404, 405, 409, 410, 413, 415, 422})
 
 
 class DialerClient:
-    """The internal routes of one dialer.
+    """The internal routes of the dialer, at whichever of its processes answers.
+
+    Shape: ``urls`` are the addresses of its processes, the preferred one first; where one cannot be
+    reached, the next request goes to the next one, and later ones too. A worker that one API alone
+    hears of would be taken for lost with it, and its conversations with it.
 
     It belongs to the event loop that made it; calls from the loops of jobs go through
     ``agent.worker``.
     """
 
-    def __init__(self, base_url: str, worker_id: str, worker_token: str) -> None:
-        self._base = base_url.rstrip("/") + "/internal"
+    def __init__(self, urls: Sequence[str], worker_id: str, worker_token: str) -> None:
+        self._bases = tuple(url.rstrip("/") + "/internal" for url in urls)
+        self._turn = 0
         self._worker_id = worker_id
         self._worker_token = worker_token
         self._session: aiohttp.ClientSession | None = None
@@ -209,14 +214,22 @@ class DialerClient:
         return _read(Job, body) if body else None
 
     async def _send(self, method: str, path: str, token: str, body: BaseModel | None) -> bytes:
+        turn = self._turn
+        try:
+            return await self._sent(method, self._bases[turn] + path, token, body)
+        except Unreachable:
+            # Requests that failed together move on once.
+            if self._turn == turn:
+                self._turn = (turn + 1) % len(self._bases)
+            raise
+
+    async def _sent(self, method: str, url: str, token: str, body: BaseModel | None) -> bytes:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         data = None if body is None else body.model_dump_json()
         try:
-            async with self._session.request(
-                method, self._base + path, data=data, headers=headers
-            ) as response:
+            async with self._session.request(method, url, data=data, headers=headers) as response:
                 if response.status in _FINAL:
                     raise Rejected(response.status)
                 if response.status >= 300:

@@ -36,7 +36,8 @@ class Settings(BaseSettings):
     )
 
     dialer_url: str = Field(
-        default="http://127.0.0.1:8000", description="Where the dialer's API listens."
+        default="http://127.0.0.1:8000",
+        description="Where the dialer's API listens; several processes separated by commas.",
     )
     worker_token: SecretStr = Field(
         description="Opens this worker's presence route at the dialer and nothing else."
@@ -106,6 +107,11 @@ class Settings(BaseSettings):
         pattern=r"^(DEBUG|INFO|WARNING|ERROR)$",
         description="The least severe log line that is written.",
     )
+
+    @property
+    def dialer_urls(self) -> list[str]:
+        """Give the addresses of the API's processes, the preferred one first."""
+        return [url.strip() for url in self.dialer_url.split(",") if url.strip()]
 
     @property
     def own_spool(self) -> Path:

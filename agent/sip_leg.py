@@ -229,7 +229,9 @@ class SipLeg(Leg):
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
         super()._on_left(participant)
         if participant.identity == self.identity and not self._end.decided:
-            self._start(self._left_before_answer())
+            self._there.clear()
+            if not self.answered.is_set():
+                self._start(self._left_before_answer())
 
     def _on_room_gone(self, reason: rtc.DisconnectReason.ValueType) -> None:
         never_came = self.permitted and not (self._seen or self.answered.is_set())
@@ -243,6 +245,8 @@ class SipLeg(Leg):
     async def _left_before_answer(self) -> None:
         # The result of the dialling says more than the leaving: give it time to come.
         await self._left_or(2 * _SAME_END)
+        if self._there.is_set():
+            return  # Our own connection, or the bridge's, was made anew.
         match self.left:
             case rtc.DisconnectReason.USER_REJECTED:
                 ending = Ending(EndedReason.DECLINED)

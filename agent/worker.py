@@ -18,6 +18,7 @@ from agent.greeting import PhraseCache
 from agent.job import answer_job
 from agent.job_taker import JobTaker
 from agent.logs import get_logger
+from agent.media_panic import PANICKED, tell_panics
 from agent.presence import PresenceReporter
 from agent.reporter import Deliveries, Reporter
 from agent.server import Seats, TelephonyServer
@@ -155,7 +156,7 @@ class Worker:
         """Work until told to stop; give the process's exit status."""
         settings = self._settings
         dialer = DialerClient(
-            settings.dialer_url, settings.worker_id, settings.worker_token.get_secret_value()
+            settings.dialer_urls, settings.worker_id, settings.worker_token.get_secret_value()
         )
         deliveries = Deliveries(dialer, settings.own_spool)
         self._office = FrontOffice(dialer, deliveries)
@@ -309,9 +310,12 @@ class Worker:
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal)
+            loop.add_signal_handler(number, self._on_signal, number)
+        loop.add_signal_handler(PANICKED, self._break, "the media library panicked")
+        tell_panics()
 
-    def _on_signal(self) -> None:
+    def _on_signal(self, number: signal.Signals) -> None:
+        log.info("worker_told_to_stop", signal=number.name, again=self._stopping.is_set())
         (self._hurry if self._stopping.is_set() else self._stopping).set()
 
 

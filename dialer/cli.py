@@ -194,7 +194,7 @@ def doctor() -> None:
 
 def _client() -> httpx.Client:
     settings = load(ClientSettings)
-    url, key = settings.dialer_url, settings.dialer_api_key.get_secret_value()
+    url, key = settings.dialer_url.split(",")[0].strip(), settings.dialer_api_key.get_secret_value()
     sandbox = Path(".sandbox") / "sandbox.json"
     if not (url and key) and sandbox.is_file():
         found: dict[str, Any] = json.loads(sandbox.read_text(encoding="utf-8"))

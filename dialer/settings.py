@@ -253,7 +253,8 @@ class ClientSettings(BaseSettings):
 
     dialer_url: str = Field(
         default="",
-        description="The API that the CLI talks to, and that workers report to.",
+        description="The API that the CLI talks to, and that workers report to; "
+        "of several separated by commas the CLI takes the first.",
         examples=["http://127.0.0.1:8000"],
     )
     dialer_api_key: SecretStr = Field(

@@ -39,6 +39,11 @@ class Folders:
         return self.state / "logs"
 
     @property
+    def held(self) -> Path:
+        """Give the folder in which a file named as a process keeps it from being started again."""
+        return self.state / "held"
+
+    @property
     def run(self) -> Path:
         """Give the folder of rendered configuration."""
         return self.state / "run"
@@ -61,7 +66,8 @@ class Folders:
     def make(self) -> None:
         """Make all folders, readable by their owner only: calls are personal."""
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self.logs, self.run, self.data, self.recordings, self.carrier_recordings):
+        inside = (self.logs, self.held, self.run)
+        for folder in (*inside, self.data, self.recordings, self.carrier_recordings):
             folder.mkdir(parents=True, exist_ok=True)
 
     def log_of(self, name: str) -> Path:

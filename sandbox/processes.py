@@ -233,8 +233,11 @@ def _loops(plan: Plan, name: str) -> Spec:
 
 
 def _worker(plan: Plan, name: str) -> Spec:
+    mine = plan.api_of(name)
+    others = {plan.api_of("api"), plan.api_of("api-2")} - {mine}
+    apis = [plan.reach(url, "api") for url in (mine, *others)]
     environment = _environment(
-        DIALER_URL=plan.reach(plan.api_of(name), "api"),
+        DIALER_URL=",".join(apis),
         WORKER_TOKEN=plan.kept.worker_tokens.get(name, ""),
         WORKER_ID=name,
         WORKER_HTTP_PORT=str(plan.ports[name]),

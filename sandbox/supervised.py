@@ -23,6 +23,8 @@ _BACKOFF: Final = (0.0, 0.5, 1.0, 2.0, 4.0)
 #: Ready for this long, a process has made good for its earlier deaths.
 _SETTLED: Final = 20.0
 _POLITE: Final = 3.0
+#: How often a process that is held is looked at.
+_LOOK_EVERY: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Supervised:
     spec: Spec
     watcher: Watcher
     log: Path
+    held: Path
     announce: Callable[[str], None]
     changed: Callable[[], None]
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -64,6 +67,7 @@ class Supervised:
         """
         while not self.stopping:
             await asyncio.sleep(_BACKOFF[min(self._deaths, len(_BACKOFF) - 1)])
+            await self._let_go()
             reason = await self._one_life()
             if self.stopping:
                 return
@@ -93,6 +97,12 @@ class Supervised:
         except OSError:
             return ""
         return "\n".join(f"    | {line[:300]}" for line in text.splitlines()[-lines:])
+
+    async def _let_go(self) -> None:
+        while True:
+            if not self.held.exists():
+                return
+            await asyncio.sleep(_LOOK_EVERY)
 
     async def _one_life(self) -> str:
         began = time.monotonic()

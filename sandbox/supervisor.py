@@ -113,7 +113,8 @@ class Supervisor:
     def _supervised(self, spec: Spec) -> Supervised:
         log = self._plan.folders.log_of(spec.name)
         log.unlink(missing_ok=True)
-        return Supervised(spec, self._watcher, log, self._announce, self._write)
+        held = self._plan.folders.held / spec.name
+        return Supervised(spec, self._watcher, log, held, self._announce, self._write)
 
     async def _in_order(self, kept: Supervised) -> None:
         for other in self._kept:
@@ -197,7 +198,8 @@ async def sandbox(options: Options, announce: Announce) -> AsyncGenerator[Superv
 
 
 def _plan(options: Options, folders: Folders, announce: Announce) -> Plan:
-    shutil.rmtree(folders.run, ignore_errors=True)
+    for old in (folders.run, folders.held):
+        shutil.rmtree(old, ignore_errors=True)
     folders.make()
     database = folders.data / "telephony.db"
     try:

@@ -260,6 +260,10 @@ class Joining:
                 return
             dispatch = await self._brief(mine, call, trunk_id)
             if dispatch is not None:
+                if self._with.jobs.somebody_waits:
+                    # A livekit-server that is stopped takes along the rooms that nobody joined;
+                    # asking LiveKit for an agent makes such a room anew, giving a job does not.
+                    await self._with.rooms.create(mine.room, None)
                 await self._agent(mine.room, dispatch)
         except Unavailable:
             self._rest_from_media_server()

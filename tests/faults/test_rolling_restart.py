@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -20,24 +21,33 @@ from tests.kit.gateway import Gateway
 from tests.kit.processes import processes, until_back
 from tests.kit.until import until_sync
 
-NUMBER = "+14155550112"
+#: Talks until it is hung up.
+NUMBER = "+14155550151"
 
 
 class Client:
-    """A backend that places a call every now and then, and tries again with the same key."""
+    """A backend that places a call every now and then, hangs it up, and repeats what got lost.
+
+    Shape: it hangs up, and not the callee, whose leaving livekit-server now and then misses: such
+    a call ends late and by another name.
+    """
 
     def __init__(self, running: dict[str, Any]) -> None:
         self._gateway = Gateway(running["api_url"], running["api_key"])
         self._stop = threading.Event()
         self.placed: list[str] = []
+        self._open: set[str] = set()
 
     def run(self) -> None:
-        """Place calls until told to stop."""
+        """Place calls until told to stop, and hang up each soon after its answer."""
         body = {"call_type": "sip", "phone_number": NUMBER}
         while not self._stop.is_set():
             key = {"Idempotency-Key": str(uuid4())}
             self.placed.append(until_sync(lambda key=key: self._try(body, key), 60, every=0.2))
+            self._open.add(self.placed[-1])
+            self._hang_up_answered()
             self._stop.wait(1.0)
+        until_sync(self._hang_up_answered, 120, every=1, what="every call is over")
 
     def close(self) -> None:
         """Close the connection."""
@@ -46,6 +56,16 @@ class Client:
     def stop(self) -> None:
         """Place no more."""
         self._stop.set()
+
+    def _hang_up_answered(self) -> bool:
+        for call_id in list(self._open):
+            with contextlib.suppress(httpx.HTTPError):
+                status = self._gateway.call(call_id)["status"]
+                if status == "in_progress":
+                    self._gateway.hang_up(call_id)
+                elif status == "ended":
+                    self._open.discard(call_id)
+        return not self._open
 
     def _try(self, body: dict[str, Any], key: dict[str, str]) -> str | None:
         try:
@@ -68,7 +88,7 @@ def load(running: dict[str, Any]) -> Generator[Client]:
         yield client
     finally:
         client.stop()
-        thread.join(90)
+        thread.join(600)
         client.close()
     assert not thread.is_alive(), "the load did not end"
 
@@ -89,7 +109,7 @@ def test_a_rolling_restart_under_load_fails_and_doubles_no_call(
 
     ended = [gateway.until_ended(call_id, timeout=120) for call_id in client.placed]
     assert {(call["outcome"], call["ended_reason"]) for call in ended} == {
-        ("completed", "callee_hangup")
+        ("completed", "api_hangup")
     }
     seen = ledger.calls(NUMBER, since=since)
     assert len(seen) == len(client.placed) == len(set(client.placed))

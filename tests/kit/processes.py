@@ -52,6 +52,31 @@ def able_workers(running: dict[str, Any]) -> int:
     return int(float(found[1])) if found else 0
 
 
+def times_ready(running: dict[str, Any], name: str) -> int:
+    """Count how often the sandbox found a process ready; a new pid alone is not healthy yet."""
+    printed = Path(running["state_file"]).parent / "printed.log"
+    return printed.read_text(errors="replace").count(f" {name} is ready")
+
+
+@contextmanager
+def held(running: dict[str, Any], *names: str) -> Generator[None]:
+    """Keep processes that end from being started again until the block ends, and until ready."""
+    folder = Path(running["state_file"]).parent / "held"
+    before = {name: times_ready(running, name) for name in names}
+    for name in names:
+        (folder / name).touch()
+    try:
+        yield
+    finally:
+        for name in names:
+            (folder / name).unlink()
+    until_sync(
+        lambda: all(times_ready(running, name) > before[name] for name in names),
+        120,
+        what=f"{names} are ready again",
+    )
+
+
 def kill(running: dict[str, Any], name: str, timeout: float = 40) -> None:
     """Kill a process for good and wait until another one of its name is ready."""
     before = processes(running)[name]

@@ -42,19 +42,24 @@ class Client:
         self.refused: list[str] = []
         self.retries = 0
 
-    async def place(self, order: Order) -> None:
-        """Place a call, and hang it up later where the order says so."""
+    async def place(self, order: Order) -> Accepted | None:
+        """Place a call, and hang it up later where the order says so; None where it is refused."""
         key = f"{self._tag}-{len(self.accepted) + len(self.refused)}-{order.at}"
         body = order.body | {"metadata": {"chaos": self._tag, "behaviour": order.behaviour}}
         answer, tries = await self._sent("POST", "/calls", json=body, key=key)
         if answer is None or answer.status_code != 202:
             self.refused.append(f"{order.behaviour} at {order.at} s: {_told(answer)}")
-            return
+            return None
         placed = Accepted(answer.json()["id"], key, order, body, tries)
         self.accepted.append(placed)
         if order.hang_up_after is not None:
             await asyncio.sleep(order.hang_up_after)
-            await self._sent("POST", f"/calls/{placed.call_id}/hangup")
+            await self.hang_up(placed.call_id)
+        return placed
+
+    async def hang_up(self, call_id: str) -> None:
+        """Ask for the call's end."""
+        await self._sent("POST", f"/calls/{call_id}/hangup")
 
     async def replayed(self, placed: Accepted) -> str | None:
         """Send the same request once more; give what is wrong with the answer."""

@@ -215,7 +215,7 @@ async def test_an_answer_that_is_not_the_dialer_s_is_tried_again(
     async def send(*_: object) -> bytes:
         return answers.pop(0)
 
-    client = DialerClient("http://127.0.0.1:1", "w", "t")
+    client = DialerClient(["http://127.0.0.1:1"], "w", "t")
     monkeypatch.setattr(client, "_send", send)
     assert await client.permit("att_1", "token-1") is PermitAnswer.GRANTED
     answers.append(b"null")
@@ -231,7 +231,7 @@ async def test_an_asking_that_hears_nothing_is_withdrawn_once_the_dialer_is_back
     monkeypatch.setattr("agent.dialer_client._PERMIT_PATIENCE", 0.1)
     dialer = FakeDialer(failing=503)
     await dialer.start()
-    client = DialerClient(dialer.url, "w", "t")
+    client = DialerClient([dialer.url], "w", "t")
     try:
         assert await client.permit("att_1", "token-1") is PermitAnswer.UNREACHABLE
         dialer.failing = None

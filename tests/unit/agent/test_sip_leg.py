@@ -229,6 +229,8 @@ async def test_a_callee_who_is_gone_without_a_reason_may_come_back(
     comes_back: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.sip_leg._BACK_WITHIN", 0.2)
+    # What is judged before the answer must not judge a call that was answered.
+    monkeypatch.setattr("agent.sip_leg._SAME_END", 0.02)
     case = Case()
     await case.dial()
     case.status("active")
@@ -241,6 +243,25 @@ async def test_a_callee_who_is_gone_without_a_reason_may_come_back(
         assert not case.end.decided
         case.leave(_D.USER_REJECTED)
         assert (await case.end.wait()).reason is EndedReason.CALLEE_HANGUP
+    else:
+        assert (await asyncio.wait_for(case.end.wait(), 5)).reason is EndedReason.BRIDGE_LOST
+    await case.leg.aclose()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_phone_rings_on_when_the_connection_to_its_room_is_made_anew(
+    comes_back: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.sip_leg._SAME_END", 0.05)
+    case = Case()
+    await case.dial()
+    case.status("ringing")
+    case.leave(_D.UNKNOWN_REASON)
+    if comes_back:
+        case.room.tell("participant_connected", SimpleNamespace(identity="callee", attributes={}))
+        await asyncio.sleep(0.2)
+        assert not case.end.decided
     else:
         assert (await asyncio.wait_for(case.end.wait(), 5)).reason is EndedReason.BRIDGE_LOST
     await case.leg.aclose()

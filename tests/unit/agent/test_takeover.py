@@ -92,7 +92,7 @@ async def test_an_answer_that_was_lost_is_asked_for_again() -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0]
-    client = DialerClient(f"http://{host}:{port}", "w2", "t")
+    client = DialerClient([f"http://{host}:{port}"], "w2", "t")
     try:
         assert await client.take_over("att_1", "token")
         assert [one.worker_id for one in asked] == ["w2", "w2"]
@@ -105,7 +105,7 @@ async def test_an_answer_that_was_lost_is_asked_for_again() -> None:
 @pytest.mark.asyncio
 async def test_who_hears_no_answer_leaves_it_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.dialer_client._TAKEOVER_PATIENCE", 0.0)
-    client = DialerClient("http://127.0.0.1:1", "w2", "t")
+    client = DialerClient(["http://127.0.0.1:1"], "w2", "t")
     try:
         assert not await client.take_over("att_1", "token")
     finally:

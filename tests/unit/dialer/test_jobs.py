@@ -52,6 +52,28 @@ async def test_a_job_that_got_lost_is_dispatched_by_livekit(board: Switchboard) 
     assert (await board.grant(call_id)).fence == 2
 
 
+async def test_a_second_job_finds_a_room_though_the_first_ones_was_lost(
+    board: Switchboard,
+) -> None:
+    await board.worker()
+    call_id = await board.place()
+    asked = waits(board.jobs, "w1")
+    await until(lambda: board.jobs.somebody_waits)
+    await board.dispatch()
+    lost = await asked
+    assert lost is not None
+    board.rooms.rooms.clear()  # Its livekit-server was stopped before anybody had joined.
+
+    board.clock.forward(3.1)
+    await board.worker()
+    again = waits(board.jobs, "w1")
+    await until(lambda: board.jobs.somebody_waits)
+    await board.dispatch()
+
+    assert (job := await again) is not None and job.room in board.rooms.rooms
+    assert (await board.attempt(call_id)).fence == 2
+
+
 async def test_a_worker_that_leaves_while_the_room_is_made_costs_nothing(
     board: Switchboard,
 ) -> None:

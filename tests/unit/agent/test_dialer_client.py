@@ -1,0 +1,59 @@
+"""A worker speaks to whichever of the API's processes answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from agent.dialer_client import DialerClient, PermitAnswer, Unreachable
+from telephony.worker_contract import WorkerPresence
+from tests.kit.fake_dialer import FakeDialer
+
+HERE = WorkerPresence(
+    capacity=1, live_calls=0, version="1", draining=False, agent_name="telephony", registered=True
+)
+
+
+@pytest.fixture
+async def two() -> AsyncGenerator[tuple[FakeDialer, FakeDialer]]:
+    """Give two processes of one dialer."""
+    pair = FakeDialer(), FakeDialer()
+    for dialer in pair:
+        await dialer.start()
+    yield pair
+    for dialer in pair:
+        await dialer.stop()
+
+
+@pytest.mark.asyncio
+async def test_presence_goes_to_the_other_process_while_one_is_gone(
+    two: tuple[FakeDialer, FakeDialer],
+) -> None:
+    client = DialerClient([dialer.url for dialer in two], "w1", "t")
+    try:
+        await client.presence(HERE)
+        assert two[0].presence_count == 1 and two[1].presence_count == 0
+        await two[0].stop()
+        with pytest.raises(Unreachable):
+            await client.presence(HERE)
+        await client.presence(HERE)
+        assert two[1].presence["w1"] == HERE
+    finally:
+        await client.aclose()
+
+
+@pytest.mark.asyncio
+async def test_requests_that_fail_together_find_the_process_that_answers(
+    two: tuple[FakeDialer, FakeDialer],
+) -> None:
+    await two[0].stop()
+    client = DialerClient([dialer.url for dialer in two], "w1", "t")
+    try:
+        names = [f"att_{n}" for n in range(4)]
+        answers = await asyncio.gather(*(client.permit(name, "token") for name in names))
+        assert set(answers) == {PermitAnswer.GRANTED}
+        assert sorted(two[1].permits) == names
+    finally:
+        await client.aclose()
