@@ -9,6 +9,7 @@ import sys
 from pydantic import ValidationError
 
 from agent.logs import configure_logs
+from agent.media_events import wake_only_who_is_meant
 from agent.settings import Settings, spare_what_is_not_needed
 from agent.worker import run_worker
 
@@ -24,6 +25,7 @@ def main() -> int:
         return 2
     configure_logs(settings.log_level)
     spare_what_is_not_needed()
+    wake_only_who_is_meant()
     status = asyncio.run(run_worker(settings))
     sys.stdout.flush()
     sys.stderr.flush()

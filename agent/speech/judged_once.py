@@ -8,6 +8,7 @@ twice. Here both listen to one stream. Who asked first feeds it; when that one l
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterable
 
 from livekit import rtc
 from livekit.agents import vad
@@ -60,7 +61,12 @@ class JudgedOnce(vad.VAD):
     async def _tell(self, source: vad.VADStream) -> None:
         failure: Exception | None = None
         try:
+            resting = False
             async for event in source:
+                rested, resting = resting, _nobody_speaks(event)
+                if rested and resting:
+                    # Nothing that was not told by the event before.
+                    continue
                 for listener in self._listeners:
                     listener.hear(event)
         except Exception as error:
@@ -72,6 +78,14 @@ class JudgedOnce(vad.VAD):
             listener.end(failure)
 
 
+def _nobody_speaks(event: vad.VADEvent) -> bool:
+    return (
+        event.type is vad.VADEventType.INFERENCE_DONE
+        and not event.speaking
+        and event.raw_accumulated_speech == 0
+    )
+
+
 class _Listener(vad.VADStream):
     """What one of them sees of the stream."""
 
@@ -79,6 +93,11 @@ class _Listener(vad.VADStream):
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._shared = shared
         super().__init__(shared)
+        # One reader: the framework would hand every event to its measurements too.
+        self._event_aiter = self._event_ch
+
+    async def _metrics_monitor_task(self, event_aiter: AsyncIterable[vad.VADEvent]) -> None:
+        """Measure nothing: its measurements have no listener."""
 
     async def _main_task(self) -> None:
         await self._over

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from livekit.agents import vad
-from livekit.plugins import silero
+
+from agent.speech.detector import Detector
 
 #: Silence that ends a stretch of speech. The rest of the pause before a reply is the
 #: conversation's endpointing delay.
@@ -35,7 +36,7 @@ class SharedModels:
 def load_shared(base_url: str, api_key: str) -> SharedModels:
     """Load the models; takes a few hundred milliseconds."""
     return SharedModels(
-        vad=silero.VAD.load(min_silence_duration=MIN_SILENCE_SECONDS, sample_rate=16_000),
+        vad=Detector.load(min_silence_duration=MIN_SILENCE_SECONDS, sample_rate=16_000),
         tls=ssl.create_default_context() if base_url.startswith("https:") else None,
         base_url=base_url,
         api_key=api_key,

@@ -27,7 +27,9 @@ class Stream(vad.VADStream):
                 raise RuntimeError("the model failed")
             self.frames += 1
             self._event_ch.send_nowait(
-                vad.VADEvent(vad.VADEventType.INFERENCE_DONE, self.frames, 0.0, 0.0, 0.0)
+                vad.VADEvent(
+                    vad.VADEventType.INFERENCE_DONE, self.frames, 0.0, 0.0, 0.0, speaking=True
+                )
             )
 
 
@@ -112,3 +114,45 @@ async def test_a_listener_whose_sound_ends_hears_the_end_and_stops_nobody_else()
     assert await heard(second, 1) == [1]
     await second.aclose()
     await until(lambda: len(asyncio.all_tasks()) == 1)
+
+
+@pytest.mark.asyncio
+async def test_that_nobody_speaks_is_told_once_until_something_happens() -> None:
+    detector = Told()
+    shared = JudgedOnce(detector)
+    listener = shared.stream()
+    kinds = vad.VADEventType
+    said = [(kinds.INFERENCE_DONE, 0.0)] * 5
+    said += [(kinds.INFERENCE_DONE, 0.1), (kinds.START_OF_SPEECH, 0.1), (kinds.END_OF_SPEECH, 0.0)]
+    said += [(kinds.INFERENCE_DONE, 0.0)] * 5
+    for number, (kind, speech) in enumerate(said):
+        detector.source.tell(
+            vad.VADEvent(kind, number, 0.0, 0.0, 0.0, raw_accumulated_speech=speech)
+        )
+    assert await heard(listener, 5) == [0, 5, 6, 7, 8]
+    detector.source.tell(vad.VADEvent(kinds.START_OF_SPEECH, 99, 0.0, 0.0, 0.0))
+    assert await heard(listener, 1) == [99]
+    await listener.aclose()
+
+
+class Told(vad.VAD):
+    """A detector whose one stream says what it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(capabilities=vad.VADCapabilities(update_interval=0.032))
+
+    def stream(self) -> Telling:
+        self.source = Telling(self)
+        return self.source
+
+
+class Telling(vad.VADStream):
+    """Says what it is told to."""
+
+    async def _main_task(self) -> None:
+        async for _ in self._input_ch:
+            pass
+
+    def tell(self, event: vad.VADEvent) -> None:
+        """Say this."""
+        self._event_ch.send_nowait(event)
