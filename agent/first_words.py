@@ -5,7 +5,7 @@ behind those for as long as the stream goes on: 60 ms at every word. A stream th
 gathered anew. So the first words have a track that sends nothing before them, and their beginning
 is sent faster than it is spoken: the three frames are there at once. Nothing but the bridge's
 own five frames stands between this process and the callee's ear then, which a long speech should
-not lean on; after the first words, the voice takes the track with a queue of its own.
+not lean on: at its first pause the voice changes to the track with a queue of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Final, Protocol
 
+import numpy as np
 from livekit import rtc
 
 NAME: Final = "agent-first-words"
@@ -21,6 +22,10 @@ NAME: Final = "agent-first-words"
 #: Units: seconds. How far the sending is ahead of the speech: more than the bridge's three frames,
 #: and less than the five at which it drops the oldest, even if its clock is a frame late.
 AHEAD: Final = 0.08
+#: By how much later the bridge plays what comes on a track that never pauses.
+_LATER: Final = 0.04
+#: What counts as a pause when a whole frame is no louder: -46 dBFS.
+_QUIET: Final = 164
 #: What the media library takes at once where it keeps no queue.
 _PIECE: Final = 0.01
 
@@ -95,6 +100,10 @@ class FirstWords:
         await self._silence((3 if self._odd else 2) * _PIECE)
         await self._source.wait_for_playout()
 
+    async def nearly_heard(self) -> None:
+        """Wait until what is sent elsewhere from now on is heard just after all of this."""
+        await asyncio.sleep(max(self.queued_duration - _LATER, 0.0))
+
     async def aclose(self) -> None:
         """Stop sending for good."""
         await self._source.aclose()
@@ -116,3 +125,9 @@ def pieces(frame: rtc.AudioFrame) -> Iterator[rtc.AudioFrame]:
     for start in range(0, len(data), 2 * length):
         piece = data[start : start + 2 * length].ljust(2 * length, b"\0")
         yield rtc.AudioFrame(piece, frame.sample_rate, 1, length)
+
+
+def is_quiet(frame: rtc.AudioFrame) -> bool:
+    """Tell whether nothing in a frame is loud enough to be a word."""
+    samples = np.frombuffer(frame.data, dtype=np.int16)
+    return not np.any(np.abs(samples.astype(np.int32)) > _QUIET)

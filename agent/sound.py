@@ -17,7 +17,7 @@ import numpy as np
 from livekit import rtc
 from livekit.agents import io, utils
 
-from agent.first_words import FirstWords, Outlet
+from agent.first_words import FirstWords, Outlet, is_quiet
 from agent.recorder import SAMPLE_RATE as RECORDED_RATE
 from agent.recorder import Samples
 
@@ -85,7 +85,7 @@ class Mouth(io.AudioOutput):
 
     Shape: ``heard`` is called with each stretch of samples and the monotonic moment at which it is
     played, ``cut`` with the moment at which playing stopped early. With ``first_words`` the first
-    segment, until it is first paused, takes the way that is shorter to a phone.
+    segment, until its first pause, takes the way that is shorter to a phone.
     """
 
     def __init__(
@@ -263,6 +263,10 @@ class Mouth(io.AudioOutput):
         self.last_heard = starts + frame.duration
         for resampled in self._for_record.push(frame):
             self._heard(samples_of(resampled), starts)
+        if outlet is self._first and is_quiet(frame):
+            # A pause hides the change to the queue, in which this process may be late.
+            await self._first.nearly_heard()
+            self._outlet = self._source
 
     async def _drain(self, segment: int) -> None:
         while segment == self._segment:

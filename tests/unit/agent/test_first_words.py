@@ -9,7 +9,7 @@ import pytest
 from livekit import rtc
 
 from agent import first_words
-from agent.first_words import AHEAD, FirstWords, pieces
+from agent.first_words import AHEAD, FirstWords, is_quiet, pieces
 
 RATE = 24_000
 
@@ -95,3 +95,18 @@ def test_a_frame_is_cut_into_whole_pieces_and_nothing_of_it_is_lost() -> None:
 
     assert [piece.samples_per_channel for piece in cut] == [240, 240, 240]
     assert b"".join(piece.data.tobytes() for piece in cut).rstrip(b"\0").count(7) == 600
+
+
+async def test_what_is_sent_elsewhere_follows_the_first_words(source: Source) -> None:
+    first = FirstWords(RATE)
+    await first.capture_frame(frame(0.04))
+    await first.capture_frame(frame(0.04))
+    await first.nearly_heard()
+
+    assert first.queued_duration <= 0.041
+    await first.nearly_heard()
+
+
+def test_a_pause_is_told_from_a_word() -> None:
+    assert is_quiet(frame(0.04, value=100))
+    assert not is_quiet(frame(0.04, value=5000))
