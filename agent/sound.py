@@ -263,7 +263,7 @@ class Mouth(io.AudioOutput):
         self.last_heard = starts + frame.duration
         for resampled in self._for_record.push(frame):
             self._heard(samples_of(resampled), starts)
-        if outlet is self._first and is_quiet(frame):
+        if self._first is not None and outlet is self._first and is_quiet(frame):
             # A pause hides the change to the queue, in which this process may be late.
             await self._first.nearly_heard()
             self._outlet = self._source
