@@ -85,7 +85,12 @@ class Conversation:
         self._end = end
         self._models = build_pipeline(request.agent, shared)
         self._captions = Captions()
-        self._mouth = Mouth(self._captions, heard=recorder.agent, cut=recorder.cut_agent)
+        self._mouth = Mouth(
+            self._captions,
+            heard=recorder.agent,
+            cut=recorder.cut_agent,
+            first_words=request.phone_number is not None,
+        )
         self._ear: Ear | None = None
         self._session: AgentSession[None] = AgentSession(
             vad=JudgedOnce(shared.vad),

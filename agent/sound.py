@@ -17,13 +17,14 @@ import numpy as np
 from livekit import rtc
 from livekit.agents import io, utils
 
+from agent.first_words import FirstWords, Outlet, is_quiet
 from agent.recorder import SAMPLE_RATE as RECORDED_RATE
 from agent.recorder import Samples
 
 VOICE_RATE: Final = 24_000
 #: What the ear delivers: the rate of the voice activity detector, so that nothing is resampled.
 EAR_RATE: Final = 16_000
-_FRAME: Final = 0.05
+_FRAME: Final = 0.04
 _QUEUE: Final = 0.2
 #: Units: characters in a second.
 _FASTEST_SPEECH: Final = 25.0
@@ -83,7 +84,8 @@ class Mouth(io.AudioOutput):
     """Plays the agent's speech on a track of its own, one segment after another.
 
     Shape: ``heard`` is called with each stretch of samples and the monotonic moment at which it is
-    played, ``cut`` with the moment at which playing stopped early.
+    played, ``cut`` with the moment at which playing stopped early. With ``first_words`` the first
+    segment, until its first pause, takes the way that is shorter to a phone.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Mouth(io.AudioOutput):
         *,
         heard: Callable[[Samples, float], None],
         cut: Callable[[float], None],
+        first_words: bool = False,
     ) -> None:
         super().__init__(
             label="Mouth",
@@ -102,6 +105,8 @@ class Mouth(io.AudioOutput):
         self._heard = heard
         self._cut = cut
         self._source = rtc.AudioSource(VOICE_RATE, 1, queue_size_ms=int(_QUEUE * 1000))
+        self._first = FirstWords(VOICE_RATE) if first_words else None
+        self._outlet: Outlet = self._first or self._source
         self._chunks = utils.audio.AudioByteStream(
             VOICE_RATE, 1, samples_per_channel=int(VOICE_RATE * _FRAME)
         )
@@ -131,8 +136,13 @@ class Mouth(io.AudioOutput):
         options = rtc.TrackPublishOptions(
             source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False, red=False
         )
-        publication = await room.local_participant.publish_track(track, options)
-        self._tasks.append(asyncio.create_task(self._pump(publication)))
+        publish = room.local_participant.publish_track(track, options)
+        if self._first is None:
+            heard_on = await publish
+        else:
+            _, heard_on = await asyncio.gather(publish, self._first.publish(room))
+            self._tasks.append(asyncio.create_task(self._warm_up(self._first, heard_on)))
+        self._tasks.append(asyncio.create_task(self._pump(heard_on)))
 
     def open(self) -> None:
         """Let out what waits, and what follows."""
@@ -147,6 +157,8 @@ class Mouth(io.AudioOutput):
         """Stop playing for good."""
         await utils.aio.cancel_and_wait(*self._tasks, *self._drains)
         await self._source.aclose()
+        if self._first is not None:
+            await self._first.aclose()
 
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
         """Take a frame to be played; never waits."""
@@ -168,7 +180,7 @@ class Mouth(io.AudioOutput):
         """Stop at once and forget the rest of the segment."""
         self._chunks.clear()
         if self._captured:
-            unplayed = self._source.queued_duration
+            unplayed = self._outlet.queued_duration
             self._waiting.clear()
             self._idle.set()
             self._silence()
@@ -178,7 +190,9 @@ class Mouth(io.AudioOutput):
         """Stop at once and keep the rest for resume()."""
         super().pause()
         self._paused = True
-        back = min(round(self._source.queued_duration / _FRAME), len(self._recent))
+        back = 0
+        if self._outlet is self._source:
+            back = min(round(self._source.queued_duration / _FRAME), len(self._recent))
         for _ in range(back):
             frame = self._recent.pop()
             self._waiting.appendleft(frame)
@@ -186,6 +200,7 @@ class Mouth(io.AudioOutput):
         if back:
             self._idle.clear()
             self._silence()
+        self._outlet = self._source
 
     def resume(self) -> None:
         """Go on where pause() stopped."""
@@ -200,7 +215,7 @@ class Mouth(io.AudioOutput):
         self._wake.set()
 
     def _silence(self) -> None:
-        self._source.clear_queue()
+        self._outlet.clear_queue()
         self._cut(time.monotonic())
 
     def _finish(self, position: float, *, interrupted: bool) -> None:
@@ -209,10 +224,16 @@ class Mouth(io.AudioOutput):
         self._captured = self._played = 0.0
         self._started = False
         self._recent.clear()
+        self._outlet = self._source
         self.last_heard = time.monotonic()
         self.on_playback_finished(
             playback_position=position, interrupted=interrupted, synchronized_transcript=words
         )
+
+    async def _warm_up(self, first: FirstWords, publication: rtc.LocalTrackPublication) -> None:
+        await publication.wait_for_subscription()
+        if not self._opened.is_set():
+            await first.warm_up()
 
     async def _pump(self, publication: rtc.LocalTrackPublication) -> None:
         await self._opened.wait()
@@ -230,22 +251,27 @@ class Mouth(io.AudioOutput):
         if not self._started:
             self._started = True
             self.on_playback_started(created_at=time.time())
-        starts = time.monotonic() + self._source.queued_duration
+        outlet = self._outlet
+        starts = time.monotonic() + outlet.queued_duration
         self._played += frame.duration
         self._recent.append(frame)
-        await self._source.capture_frame(frame)
+        await outlet.capture_frame(frame)
         if segment != self._segment:
             # The segment was stopped while this frame was on its way in.
-            self._source.clear_queue()
+            outlet.clear_queue()
             return
         self.last_heard = starts + frame.duration
         for resampled in self._for_record.push(frame):
             self._heard(samples_of(resampled), starts)
+        if self._first is not None and outlet is self._first and is_quiet(frame):
+            # A pause hides the change to the queue, in which this process may be late.
+            await self._first.nearly_heard()
+            self._outlet = self._source
 
     async def _drain(self, segment: int) -> None:
         while segment == self._segment:
             await self._idle.wait()
-            await self._source.wait_for_playout()
+            await self._outlet.wait_for_playout()
             if segment == self._segment and not self._waiting and self._idle.is_set():
                 self._finish(self._played, interrupted=False)
 
