@@ -64,8 +64,7 @@ def kind(number: E164) -> Kind:
     judged = kind_as_written(str(number))
     if judged is not Kind.ORDINARY:
         return judged
-    parsed = phonenumbers.parse(str(number), None)
-    if phonenumbers.number_type(parsed) in _PREMIUM_TYPES:
+    if number.type in _PREMIUM_TYPES:
         return Kind.PREMIUM
     return Kind.ORDINARY if number.region else Kind.HIGH_RISK
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 import phonenumbers
 
@@ -45,8 +46,13 @@ class E164:
     @property
     def region(self) -> str | None:
         """Name the ISO 3166 region, as ``US``; None where the plan is not a country's."""
-        region = phonenumbers.region_code_for_number(phonenumbers.parse(self.digits, None))
+        region = _line(self.digits).region
         return region if region in COUNTRIES else None
+
+    @property
+    def type(self) -> int:
+        """Tell what kind of line the plan says it is: one of the library's PhoneNumberType."""
+        return _line(self.digits).type
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -55,7 +61,7 @@ class E164:
         Shape: mostly one; several where countries share a range, as +1 800; none where the code
         belongs to no country, as +883.
         """
-        number = phonenumbers.parse(self.digits, None)
+        number = _line(self.digits).number
         sharing = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(number.country_code or 0, ())
         return tuple(
             region
@@ -71,7 +77,33 @@ class E164:
         ``invalid_characters``, ``letters_not_allowed``, ``use_dtmf_field`` or
         ``sip_uri_not_allowed``.
         """
-        return cls(_national_plan(written(raw, field=field), field))
+        return cls.of_written(written(raw, field=field), field=field)
+
+    @classmethod
+    def of_written(cls, compact: str, *, field: str = "phone_number") -> E164:
+        """Parse what ``written`` gives.
+
+        Errors: InvalidNumber ``invalid_number`` or ``not_e164``.
+        """
+        return cls(_national_plan(compact, field))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What the numbering plans say of one number; ``region`` may be none of a country's."""
+
+    number: phonenumbers.PhoneNumber
+    type: int
+    region: str | None
+
+
+@lru_cache(maxsize=64)
+def _line(digits: str) -> _Line:
+    # Asked for several times while one call is placed, and a third of what placing it costs.
+    number = phonenumbers.parse(digits, None)
+    return _Line(
+        number, phonenumbers.number_type(number), phonenumbers.region_code_for_number(number)
+    )
 
 
 def written(raw: str, *, field: str = "phone_number") -> str:
@@ -89,11 +121,17 @@ def _printable(raw: str, field: str) -> str:
         raise InvalidNumber("invalid_number", "The phone number is empty.", field=field)
     if len(raw) > _MAX_RAW:
         raise InvalidNumber("invalid_number", "The phone number is far too long.", field=field)
+    if raw.isascii() and raw.isprintable():
+        return _allowed(raw.strip(), field)
     # Full-width and other compatibility digits become ASCII; spaces that are not U+0020 and
     # invisible marks do not: they are how a number is made to look like another one.
     if any(unicodedata.category(c) in {"Cf", "Cc", "Zl", "Zp"} or c == "\u00a0" for c in raw):
         raise _bad_characters(field)
     text = "".join(_ascii_digit(c) for c in unicodedata.normalize("NFKC", raw)).strip()
+    return _allowed(text, field)
+
+
+def _allowed(text: str, field: str) -> str:
     if not _ALLOWED.match(text):
         raise _bad_characters(field)
     return text
@@ -159,13 +197,13 @@ def _national_plan(compact: str, field: str) -> str:
     if len(digits) > 15:
         raise InvalidNumber("invalid_number", "E.164 has at most 15 digits.", field=field)
     try:
-        number = phonenumbers.parse(compact, None)
+        line = _line(compact)
     except phonenumbers.NumberParseException as error:
         raise InvalidNumber(
             "invalid_number", "No country's numbering plan has this number.", field=field
         ) from error
-    formatted = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if not phonenumbers.is_valid_number(number) or formatted != compact:
+    formatted = phonenumbers.format_number(line.number, phonenumbers.PhoneNumberFormat.E164)
+    if line.type == phonenumbers.PhoneNumberType.UNKNOWN or formatted != compact:
         raise InvalidNumber(
             "invalid_number", "No country's numbering plan has this number.", field=field
         )

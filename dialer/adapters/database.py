@@ -14,7 +14,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -40,6 +40,8 @@ _DRIVERS = {
 _POOL_TIMEOUT = 10.0
 #: How long a transaction or a reading may take; far more than any of ours needs.
 _PATIENCE = 10.0
+#: Each statement is a transaction of its own: none to begin and to end, each a trip to the server.
+_BY_ITSELF = "AUTOCOMMIT"
 
 
 def async_url(url: str) -> URL:
@@ -56,6 +58,19 @@ def async_url(url: str) -> URL:
     return parsed.set(drivername=_DRIVERS[dialect])
 
 
+class TransactionNeeded(Exception):
+    """What is asked takes several statements that belong together."""
+
+
+def needs_transaction(connection: Connection) -> None:
+    """Say that what follows belongs into one transaction with what came before.
+
+    Errors: TransactionNeeded where each statement of the connection is committed by itself.
+    """
+    if connection.get_execution_options().get("isolation_level") == _BY_ITSELF:
+        raise TransactionNeeded
+
+
 class Database:
     """Transactions and reads; nothing else of the dialer knows which database it is."""
 
@@ -68,8 +83,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._reader = self._reading_engine()
         self._writer = self._writing_engine()
-        # Batches only look: no transaction to begin and to end, each of them a trip to the server.
-        self._looking = self._reader.execution_options(isolation_level="AUTOCOMMIT")
+        self._by_itself = self._reader.execution_options(isolation_level=_BY_ITSELF)
         self._writing = asyncio.Lock()
         self._threads = _Threads(self.url) if self.is_sqlite else None
         self._batches: dict[tuple[bool, Any], Together[Any, Any]] = {}
@@ -127,6 +141,8 @@ class Database:
     async def written_together(self, work: Work[Item, Result], item: Item) -> Result:
         """Have one item written with those that others ask for now; it is committed on return.
 
+        Shape: on Postgres a batch is tried without a transaction first, and has one where its work
+        asks for it with ``needs_transaction``, before it wrote anything.
         Errors: the item's own; Unavailable as ``transaction``.
         """
         return await self._together(work, item, writes=True)
@@ -147,6 +163,8 @@ class Database:
 
     async def _carry_writing(self, work: Callable[[Connection], Any]) -> Any:
         if self._threads is None:
+            with suppress(TransactionNeeded):
+                return await self._each_by_itself(work)
             async with self.transaction() as tx:
                 return await tx.run_sync(work)
         async with self._writing, _translated():
@@ -154,10 +172,13 @@ class Database:
 
     async def _carry_reading(self, work: Callable[[Connection], Any]) -> Any:
         if self._threads is None:
-            async with _translated(), self._looking.connect() as connection:
-                return await connection.run_sync(work)
+            return await self._each_by_itself(work)
         async with _translated():
             return await self._threads.read(work)
+
+    async def _each_by_itself(self, work: Callable[[Connection], Any]) -> Any:
+        async with _translated(), self._by_itself.connect() as connection:
+            return await connection.run_sync(work)
 
     async def close(self) -> None:
         """Answer everybody who waits for a batch, and close every connection."""

@@ -20,8 +20,9 @@ def destination(phone_number: str | None) -> E164:
     """
     if phone_number is None:
         raise BadRequest("required", "A sip call needs the number to ring.", field=_FIELD)
-    _refuse(kind_as_written(written(phone_number)))
-    number = E164.parse(phone_number)
+    compact = written(phone_number)
+    _refuse(kind_as_written(compact))
+    number = E164.of_written(compact)
     _refuse(kind(number))
     return number
 

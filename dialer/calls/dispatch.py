@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row
@@ -29,6 +30,8 @@ from telephony.errors import Unavailable
 POLL = 1.0
 #: Units: seconds. What is between two rounds at least while something holds up every call.
 _LULL = 0.05
+#: While nothing changes, those that come later are told what they wait for together, and so often.
+_TELL_EVERY = timedelta(seconds=1)
 #: How many of the queue one round looks at.
 _ROUND = 50
 
@@ -49,6 +52,8 @@ class Dispatcher:
         self._pacer = pacer
         self._joining = Joining(given)
         self._held_up_at = float("-inf")
+        self._told: WaitingFor | None = None
+        self._told_at = datetime.min.replace(tzinfo=UTC)
 
     async def run(self) -> None:
         """Dispatch until cancelled."""
@@ -85,16 +90,14 @@ class Dispatcher:
         if obstacle is not None:
             # Whose turn it would be takes a look at the whole queue, and nobody's turn it is.
             self._held_up_at = asyncio.get_running_loop().time()
-            await self._tell(obstacle.waiting_for)
-            return obstacle.look_again
+            return min(obstacle.look_again, await self._tell(obstacle.waiting_for))
         async with self._with.database.reading() as connection:
             queue = await claims.waiting(connection, limit=_ROUND, now=self._with.now())
         taken = 0
         for seen in queue:
             obstacle = obstacle or self._full(capacity, taken) or await self._paced()
             if obstacle is not None:
-                await self._tell(obstacle.waiting_for)
-                return obstacle.look_again
+                return min(obstacle.look_again, await self._tell(obstacle.waiting_for))
             taken += await self._take(seen, trunk_id)
         return 0.0 if len(queue) == _ROUND else POLL
 
@@ -128,11 +131,18 @@ class Dispatcher:
         delay = await self._pacer.take(OUTBOUND, Pace.of(self._with.rules.cps))
         return Obstacle(WaitingFor.PACING, delay) if delay > 0 else None
 
-    async def _tell(self, waiting_for: WaitingFor) -> None:
-        told = await tell_all(self._with.database, waiting_for, now=self._with.now())
+    async def _tell(self, waiting_for: WaitingFor) -> float:
+        """Tell the queue what it waits for; gives the seconds until who comes now is told."""
+        now = self._with.now()
+        since = now - self._told_at
+        if waiting_for is self._told and timedelta(0) <= since < _TELL_EVERY:
+            return (_TELL_EVERY - since).total_seconds()
+        told = await tell_all(self._with.database, waiting_for, now=now)
+        self._told, self._told_at = waiting_for, now
         # Who watches one of a long queue looks by himself within a second.
         for tenant_id, call_id in told[:_ROUND]:
             await self._with.signals.call_changed(tenant_id, call_id)
+        return _TELL_EVERY.total_seconds()
 
     async def _take(self, seen: Row[Any], trunk_id: str | None) -> bool:
         async with self._with.database.transaction() as tx:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from dialer.adapters.database import needs_transaction
 from dialer.adapters.many_rows import insert_rows
 from dialer.adapters.tables import attempts, calls, events, idempotency_keys
 from dialer.calls.idempotency import KeyTaken
@@ -55,8 +56,11 @@ def write_down(connection: Connection, newcomers: Sequence[Newcomer]) -> list[Ne
     Errors: KeyTaken when a key was stored meanwhile; the transaction must then end.
     """
     answers: dict[int, Newcomer | Exception] = {}
+    tenants = sorted({one.tenant_id for one in newcomers})
+    if len(tenants) > 1:
+        needs_transaction(connection)
     # By name: who locks two tenants locks them in the same order as everybody.
-    for tenant_id in sorted({one.tenant_id for one in newcomers}):
+    for tenant_id in tenants:
         mine = [(at, one) for at, one in enumerate(newcomers) if one.tenant_id == tenant_id]
         answers |= _write_tenants(NewCalls(connection, tenant_id), mine)
     return [answers[at] for at in range(len(newcomers))]
@@ -108,6 +112,7 @@ class NewCalls:
 
     def one_at_a_time(self) -> None:
         """Make the tenant's other placers wait until this transaction ends."""
+        needs_transaction(self._connection)
         self._connection.execute(lock_tenant(self.tenant_id))
 
     def insert(self, newcomers: Sequence[Newcomer]) -> None:

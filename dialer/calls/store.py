@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, and_, func, insert, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, case, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.adapters.tables import attempts, calls, events, tenants
 from dialer.problems import BadRequest
-from telephony.call import CallStatus, CallType, Outcome
+from telephony.call import CallStatus, CallType, Outcome, WaitingFor
 from telephony.errors import NotFound
 
 _CALL_ID = re.compile(r"call_[0-9a-f]{32}\Z")
@@ -92,7 +92,8 @@ class Calls:
             .where(attempts.c.tenant_id == calls.c.tenant_id, attempts.c.call_id == calls.c.id)
             .scalar_subquery()
         )
-        return self._mine(calls, calls, made.label("attempts"))
+        stored = (column for column in calls.c if column is not calls.c.waiting_for)
+        return self._mine(calls, *stored, _waiting_for(), made.label("attempts"))
 
     async def get(self, call_id: str) -> Row[Any]:
         """Give one call.
@@ -178,6 +179,30 @@ class Calls:
         await self._connection.execute(
             insert(attempts).values(tenant_id=self._tenant_id, call_id=call["id"], **attempt)
         )
+
+
+def _waiting_for() -> ColumnElement[Any]:
+    """Give what a call waits for; one that was not told yet waits for what those before it do."""
+    before = calls.alias()
+    theirs = (
+        select(before.c.waiting_for)
+        .where(
+            before.c.tenant_id == calls.c.tenant_id,
+            before.c.queued_at <= calls.c.queued_at,
+            before.c.status == CallStatus.QUEUED.value,
+            # A bridge is one call's own trouble, all else is everybody's.
+            before.c.waiting_for != WaitingFor.BRIDGE.value,
+        )
+        .order_by(before.c.queued_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    untold = (
+        calls.c.waiting_for.is_(None)
+        & (calls.c.status == CallStatus.QUEUED.value)
+        & (calls.c.call_type == CallType.SIP.value)
+    )
+    return case((untold, theirs), else_=calls.c.waiting_for).label("waiting_for")
 
 
 def count_queued(tenant_id: str, *, at_most: int) -> Select[Any]:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from dialer.calls import waiting
+from dialer.calls.store import Calls
 from telephony.errors import Conflict
 from telephony.events import EventType
 from tests.kit.switchboard import Switchboard
@@ -66,6 +67,25 @@ async def test_every_call_of_a_long_queue_says_what_it_waits_for_in_a_few_statem
         assert (await board.call(call_id)).last_sequence == 2
     await board.report_hang_up(placed[-1])
     assert (await board.events(placed[-1]))[-1] == "call.hangup_requested"
+
+
+async def test_calls_that_come_within_a_second_are_told_together_and_say_it_before(
+    board: Switchboard,
+) -> None:
+    first = await board.place()
+    await board.dispatch()
+    assert (await board.call(first)).waiting_for == "worker"
+    later = [await board.place() for _ in range(3)]
+    assert 0 < await board.dispatch() <= 1
+    assert await board.events(later[0]) == ["call.queued"]
+    async with board.database.reading() as connection:
+        seen = [await Calls(connection, "default").get(call_id) for call_id in later]
+    assert {call.waiting_for for call in seen} == {"worker"}
+
+    board.clock.forward(1)
+    await board.dispatch()
+    for call_id in (first, *later):
+        assert await board.events(call_id) == ["call.queued", "call.waiting"]
 
 
 async def test_dispatchers_that_tell_the_queue_at_once_tell_each_call_once(
