@@ -17,6 +17,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 PRIVATE = frozenset(
     {
         "phone_number",
+        "phone_number_given",
         "caller_id",
         "number",
         "to",

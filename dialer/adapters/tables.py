@@ -93,6 +93,8 @@ calls = Table(
     Column("direction", String(16), nullable=False),
     Column("status", String(16), nullable=False),
     Column("phone_number", String(32)),
+    #: The same as the caller of the API wrote it.
+    Column("phone_number_given", Text),
     Column("caller_id", String(32)),
     Column("agent", String(128), nullable=False),
     Column("variables", JSON, nullable=False),

@@ -133,7 +133,11 @@ async def _place_sip(order: Order, wired: Services) -> Placed:
     allowed_country(callee, wired.settings.countries)
     wired.agents.resolve(order.command.agent, order.command.variables)
     now = wired.now()
-    call = _call_row(order, now) | {"phone_number": str(callee), "caller_id": str(caller)}
+    call = _call_row(order, now) | {
+        "phone_number": str(callee),
+        "phone_number_given": order.command.phone_number,
+        "caller_id": str(caller),
+    }
     body = new_call_view(call).model_dump(mode="json")
     key = None if order.key is None else Key(order.key, order.body_hash, body)
     newcomer = Newcomer(order.tenant_id, call, _attempt_row(now), key, now, wired.queue_limit)
@@ -257,6 +261,7 @@ def _call_row(order: Order, now: datetime) -> dict[str, Any]:
         "direction": Direction.OUTBOUND.value,
         "status": CallStatus.QUEUED.value,
         "phone_number": None,
+        "phone_number_given": None,
         "caller_id": None,
         "agent": command.agent,
         "variables": command.variables,

@@ -189,7 +189,15 @@ class CallView(BaseModel):
     call_type: CallType
     direction: Direction
     status: CallStatus
-    phone_number: str | None = Field(default=None, repr=False)
+    phone_number: str | None = Field(
+        default=None, repr=False, description="The number that is dialled, in E.164."
+    )
+    phone_number_given: str | None = Field(
+        default=None,
+        repr=False,
+        description="The number as it was sent.",
+        examples=["+1 (415) 555-0100"],
+    )
     caller_id: str | None = Field(default=None, repr=False)
     agent: str
     variables: dict[str, str] = Field(repr=False)

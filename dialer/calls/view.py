@@ -25,6 +25,7 @@ _PLAIN = (
     "direction",
     "status",
     "phone_number",
+    "phone_number_given",
     "caller_id",
     "agent",
     "variables",

@@ -148,8 +148,10 @@ async def test_a_number_written_for_people_is_stored_in_e164(
 ) -> None:
     async with api.client() as client:
         answer = await client.post("/calls", json=number(raw))
-    assert answer.status_code == 202
-    assert answer.json()["phone_number"] == stored
+        assert answer.status_code == 202
+        told = (await client.get(answer.json()["links"]["self"])).json()
+    for call in (answer.json(), told):
+        assert (call["phone_number"], call["phone_number_given"]) == (stored, raw)
 
 
 @pytest.mark.parametrize(

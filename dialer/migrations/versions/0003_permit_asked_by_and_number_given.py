@@ -1,4 +1,4 @@
-"""Who asked for the permit that was given: the same one may hear the answer again."""
+"""Who asked for the permit that was given, and how a number was written that was called."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ depends_on = None
 def upgrade() -> None:
     """Apply."""
     op.add_column("attempts", sa.Column("permit_asked_by", sa.String(64), nullable=True))
+    op.add_column("calls", sa.Column("phone_number_given", sa.Text, nullable=True))
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_column("calls", "phone_number_given")
     op.drop_column("attempts", "permit_asked_by")
