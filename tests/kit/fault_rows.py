@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Generator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -16,6 +18,9 @@ _SEED = pytest.StashKey[int]()
 _COUNT = pytest.StashKey[list[int]]()
 #: A failure tells of this many calls at most, the newest.
 _MOST_CALLS = 6
+_MOST_LINES = 40
+_LONGEST_LINE = 400
+_WHEN = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,11 +72,12 @@ def seed(request: pytest.FixtureRequest) -> int:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Attach seed, processes, SIP traces and our events to the failure of a fault's test."""
+    """Attach seed, processes, SIP traces, our events and logs to what fails with a sandbox."""
     report = yield
-    if report.failed and item.get_closest_marker("fault") is not None:
+    sandboxes = _sandboxes(item)
+    if report.failed and (sandboxes or item.get_closest_marker("fault") is not None):
         told = [f"seed: {item.config.stash[_SEED]} (again: --seed {item.config.stash[_SEED]})"]
-        for running in _sandboxes(item):
+        for running in sandboxes:
             told += _told(running, item.stash[_BEGAN])
         report.sections.append((f"rows {', '.join(rows_of(item))}", "\n".join(told)))
     return report
@@ -89,7 +95,8 @@ def _sandboxes(item: pytest.Item) -> list[dict[str, Any]]:
 
 def _told(running: dict[str, Any], since: datetime) -> list[str]:
     told = [f"logs: {running['logs_dir']}"]
-    for what, tell in (("processes", _pids), ("carrier", _traces), ("calls", _calls)):
+    parts = (("processes", _pids), ("carrier", _traces), ("calls", _calls), ("logs", _logs))
+    for what, tell in parts:
         try:
             told += [f"-- {what}", *tell(running, since)]
         except (OSError, ValueError, KeyError, httpx.HTTPError) as error:
@@ -100,6 +107,22 @@ def _told(running: dict[str, Any], since: datetime) -> list[str]:
 def _pids(running: dict[str, Any], _: datetime) -> list[str]:
     with open(running["state_file"]) as file:
         return [f"{name}: {pid}" for name, pid in json.load(file)["processes"].items()]
+
+
+def _logs(running: dict[str, Any], since: datetime) -> list[str]:
+    """Give the last lines of our own processes since the test began."""
+    lines: list[str] = []
+    for log in sorted(Path(running["logs_dir"]).glob("*.log")):
+        if not log.name.startswith(("api", "loops", "worker")):
+            continue
+        told = [line for line in log.read_text(errors="replace").splitlines() if _new(line, since)]
+        lines += [f"{log.stem}: {line[:_LONGEST_LINE]}" for line in told[-_MOST_LINES:]]
+    return lines
+
+
+def _new(line: str, since: datetime) -> bool:
+    found = _WHEN.search(line)
+    return found is not None and found[1] >= since.strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _traces(running: dict[str, Any], since: datetime) -> list[str]:
