@@ -83,9 +83,10 @@ async def test_a_room_that_the_agent_leaves_keeps_no_thread_of_the_voice(
     async with joined(media, livekit) as room:
         voice = await spoken_in(room)
         await until(lambda: sources() > before, what="the voice has a thread")
+        still_known = [one.track for one in room.local_participant.track_publications.values()]
         await voice.aclose()
         await until(lambda: sources() == before, what="the voice's thread has ended")
-        assert room.isconnected()
+        assert room.isconnected() and len(still_known) == 2 and all(still_known)
 
 
 async def test_a_track_whose_publishing_nobody_waited_for_is_withdrawn_all_the_same(
