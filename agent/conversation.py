@@ -171,6 +171,10 @@ class Conversation:
         loop = asyncio.get_running_loop()
         self._keys_settle = loop.call_later(_KEYS_SETTLE, self._keys_done)
 
+    async def withdraw(self) -> None:
+        """Leave the room, which is about to end, with everything that speaks in it."""
+        await self._mouth.withdraw()
+
     async def aclose(self) -> None:
         """Stop speaking and listening; what was heard last is still written down."""
         if self._keys_settle is not None:

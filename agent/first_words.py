@@ -17,6 +17,8 @@ from typing import Final, Protocol
 import numpy as np
 from livekit import rtc
 
+from agent.voice_track import VoiceTrack
+
 NAME: Final = "agent-first-words"
 
 #: Units: seconds. How far the sending is ahead of the speech: more than the bridge's three frames,
@@ -60,15 +62,12 @@ class FirstWords:
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._source = rtc.AudioSource(rate, 1, queue_size_ms=0)
+        self._track = VoiceTrack(NAME, self._source)
         self._odd = False
 
     async def publish(self, room: rtc.Room) -> rtc.LocalTrackPublication:
         """Publish the track; until the first words it sends nothing but warm_up()."""
-        track = rtc.LocalAudioTrack.create_audio_track(NAME, self._source)
-        options = rtc.TrackPublishOptions(
-            source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False, red=False
-        )
-        return await room.local_participant.publish_track(track, options)
+        return await self._track.publish(room)
 
     async def warm_up(self) -> None:
         """Have everybody on the way make what a stream's first packets make them make.
@@ -104,8 +103,13 @@ class FirstWords:
         """Wait until what is sent elsewhere from now on is heard just after all of this."""
         await asyncio.sleep(max(self.queued_duration - _LATER, 0.0))
 
+    async def withdraw(self) -> None:
+        """Leave the room, which is about to end."""
+        await self._track.withdraw()
+
     async def aclose(self) -> None:
         """Stop sending for good."""
+        await self.withdraw()
         await self._source.aclose()
 
     async def _silence(self, seconds: float) -> None:

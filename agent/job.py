@@ -270,7 +270,12 @@ class Call:
         await asyncio.wait([gone])
 
     async def _hang_up(self) -> bool:
-        return not self._leg.owns_room or await hang_up(self._livekit.room, self._room.name)
+        if not self._leg.owns_room:
+            return True
+        if self._conversation is not None:
+            # Before the room ends; what is in it by then is never given back (see voice_track).
+            await self._safely("tracks", self._conversation.withdraw())
+        return await hang_up(self._livekit.room, self._room.name)
 
     async def _tell_end(self, ending: Ending, gone: asyncio.Task[bool]) -> None:
         try:

@@ -20,6 +20,7 @@ from livekit.agents import io, utils
 from agent.first_words import FirstWords, Outlet, is_quiet
 from agent.recorder import SAMPLE_RATE as RECORDED_RATE
 from agent.recorder import Samples
+from agent.voice_track import VoiceTrack
 
 VOICE_RATE: Final = 24_000
 #: What the ear delivers: the rate of the voice activity detector, so that nothing is resampled.
@@ -105,6 +106,7 @@ class Mouth(io.AudioOutput):
         self._heard = heard
         self._cut = cut
         self._source = rtc.AudioSource(VOICE_RATE, 1, queue_size_ms=int(_QUEUE * 1000))
+        self._track = VoiceTrack("agent", self._source)
         self._first = FirstWords(VOICE_RATE) if first_words else None
         self._outlet: Outlet = self._first or self._source
         self._chunks = utils.audio.AudioByteStream(
@@ -130,13 +132,7 @@ class Mouth(io.AudioOutput):
 
     async def publish(self, room: rtc.Room) -> None:
         """Publish the track; whoever joins later is subscribed to it at once."""
-        track = rtc.LocalAudioTrack.create_audio_track("agent", self._source)
-        # Silence is sent like speech: a stream that never pauses is played without a run-up, at
-        # the answer and at every reply.
-        options = rtc.TrackPublishOptions(
-            source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False, red=False
-        )
-        publish = room.local_participant.publish_track(track, options)
+        publish = self._track.publish(room)
         if self._first is None:
             heard_on = await publish
         else:
@@ -153,9 +149,15 @@ class Mouth(io.AudioOutput):
         """Whether something is being played or waits to be."""
         return self._captured > 0
 
+    async def withdraw(self) -> None:
+        """Leave the room, which is about to end; nothing is heard from then on."""
+        tracks = [self._track] if self._first is None else [self._track, self._first]
+        await asyncio.gather(*(track.withdraw() for track in tracks))
+
     async def aclose(self) -> None:
         """Stop playing for good."""
         await utils.aio.cancel_and_wait(*self._tasks, *self._drains)
+        await self.withdraw()
         await self._source.aclose()
         if self._first is not None:
             await self._first.aclose()

@@ -45,6 +45,9 @@ class Conversation:
     async def apologise(self) -> None:
         self._world.apologies += 1
 
+    async def withdraw(self) -> None:
+        self._world.withdrawn_before.append(not self._world.deleted)
+
     async def aclose(self) -> None:
         self._world.closed += 1
         if self._world.closing_fails:
@@ -67,6 +70,8 @@ class World:
         self.current = True
         self.events: list[tuple[EventType, Data | None]] = []
         self.deleted: list[str] = []
+        #: Whether the room was still there each time the agent's tracks were taken out of it.
+        self.withdrawn_before: list[bool] = []
         self.invited = 0
         self.asked = self.returned = 0
         self.taken_back: asyncio.Future[bool] | None = None

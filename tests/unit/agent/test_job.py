@@ -72,6 +72,7 @@ async def test_whatever_fails_while_putting_away_the_end_is_told(
     world.room.tell("disconnected", rtc.DisconnectReason.ROOM_DELETED)
     await asyncio.wait_for(running, 60)
     assert world.deleted == ["tel-att_1"]
+    assert world.withdrawn_before == [True]
     assert [ended["ended_reason"] for ended in world.told(EventType.CALL_ENDED)] == ["api_hangup"]
 
 
