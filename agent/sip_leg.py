@@ -59,6 +59,10 @@ _CANCELLED: Final = frozenset(
     {EndedReason.RING_TIMEOUT, EndedReason.NO_RESPONSE, EndedReason.BRIDGE_LOST}
 )
 
+#: Units: seconds. By then the library is subscribed to who came back, if it will be by itself.
+_SUBSCRIBED_WITHIN: Final = 0.5
+_TRIES_TO_LISTEN: Final = 8
+
 log = get_logger(__name__)
 
 
@@ -195,6 +199,22 @@ class SipLeg(Leg):
             self._end.decide(lost)
         else:
             log.info("callee_back")
+            await self._listen_again()
+
+    async def _listen_again(self) -> None:
+        """Subscribe anew to who came back to a new server before us.
+
+        The library believes that it is subscribed already, and asks for nothing.
+        """
+        for _ in range(_TRIES_TO_LISTEN):
+            await asyncio.sleep(_SUBSCRIBED_WITHIN)
+            callee = self.participant
+            if callee is None or self.audio_track is not None:
+                return
+            log.warning("callee_not_heard")
+            for publication in callee.track_publications.values():
+                publication.set_subscribed(False)
+                publication.set_subscribed(True)
 
     def _on_published(
         self, _: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant

@@ -248,6 +248,45 @@ async def test_a_callee_who_is_gone_without_a_reason_may_come_back(
     await case.leg.aclose()
 
 
+class Unheard:
+    """A track of the callee that is subscribed to only when it is asked for anew."""
+
+    kind = rtc.TrackKind.KIND_AUDIO
+
+    def __init__(self) -> None:
+        self.track: object | None = None
+        self.asked: list[bool] = []
+
+    def set_subscribed(self, wanted: bool) -> None:
+        self.asked.append(wanted)
+        if self.asked[-2:] == [False, True]:
+            self.track = object()
+
+
+@pytest.mark.fault("F9")
+@pytest.mark.asyncio
+async def test_a_callee_who_came_back_before_the_agent_is_heard_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.sip_leg._SUBSCRIBED_WITHIN", 0.01)
+    case = Case()
+    await case.dial()
+    case.status("active")
+    case.leave(_D.UNKNOWN_REASON)
+    await asyncio.sleep(0)
+    unheard = Unheard()
+    back = SimpleNamespace(
+        identity="callee", attributes={}, track_publications={"TR_callee": unheard}
+    )
+    case.room.remote_participants["callee"] = back
+    case.room.tell("participant_connected", back)
+    await until(lambda: unheard.track)
+    await asyncio.sleep(0.05)
+    assert unheard.asked == [False, True]
+    assert not case.end.decided
+    await case.leg.aclose()
+
+
 @pytest.mark.asyncio
 @pytest.mark.parametrize("comes_back", [True, False])
 async def test_a_phone_rings_on_when_the_connection_to_its_room_is_made_anew(
