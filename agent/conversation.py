@@ -89,7 +89,8 @@ class Conversation:
             self._captions,
             heard=recorder.agent,
             cut=recorder.cut_agent,
-            first_words=request.phone_number is not None,
+            # Who steps into a conversation has no ringing in which the way could be warmed up.
+            first_words=request.phone_number is not None and request.rescue is None,
         )
         self._ear: Ear | None = None
         self._session: AgentSession[None] = AgentSession(

@@ -29,6 +29,9 @@ from telephony.worker_contract import (
 )
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=5, connect=2)
+#: A process of the dialer that stands still must be left before the worker is taken for lost, which
+#: is after PRESENCE_SILENT; where there is only one, there is no haste.
+_PRESENCE_TIMEOUT: Final = aiohttp.ClientTimeout(total=1.2)
 _PERMIT_PATIENCE: Final = 6.0
 #: For how long the dialer is told that an asking is over; after it the reaper has found out.
 _WITHDRAWAL_PATIENCE: Final = 60.0
@@ -116,6 +119,9 @@ class DialerClient:
                     self._withdraw(f"{path}/withdraw", token, asking)
                     return PermitAnswer.UNREACHABLE
                 await asyncio.sleep(0.25)
+            except asyncio.CancelledError:
+                self._withdraw(f"{path}/withdraw", token, asking)
+                raise
 
     def _withdraw(self, path: str, token: str, asking: PermitRequest) -> None:
         withdrawal = asyncio.create_task(self._tell(path, token, asking))
@@ -200,7 +206,8 @@ class DialerClient:
         Errors: Rejected, Unreachable.
         """
         path = f"/workers/{self._worker_id}"
-        body = await self._send("PUT", path, self._worker_token, presence)
+        timeout = _PRESENCE_TIMEOUT if len(self._bases) > 1 else _TIMEOUT
+        body = await self._send("PUT", path, self._worker_token, presence, timeout=timeout)
         if body:
             self.on_welcome(_read(Welcome, body))
 
@@ -213,23 +220,40 @@ class DialerClient:
         body = await self._send("GET", path, self._worker_token, None)
         return _read(Job, body) if body else None
 
-    async def _send(self, method: str, path: str, token: str, body: BaseModel | None) -> bytes:
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        token: str,
+        body: BaseModel | None,
+        *,
+        timeout: aiohttp.ClientTimeout = _TIMEOUT,
+    ) -> bytes:
         turn = self._turn
         try:
-            return await self._sent(method, self._bases[turn] + path, token, body)
+            return await self._sent(method, self._bases[turn] + path, token, body, timeout)
         except Unreachable:
             # Requests that failed together move on once.
             if self._turn == turn:
                 self._turn = (turn + 1) % len(self._bases)
             raise
 
-    async def _sent(self, method: str, url: str, token: str, body: BaseModel | None) -> bytes:
+    async def _sent(
+        self,
+        method: str,
+        url: str,
+        token: str,
+        body: BaseModel | None,
+        timeout: aiohttp.ClientTimeout,
+    ) -> bytes:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+            self._session = aiohttp.ClientSession()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         data = None if body is None else body.model_dump_json()
         try:
-            async with self._session.request(method, url, data=data, headers=headers) as response:
+            async with self._session.request(
+                method, url, data=data, headers=headers, timeout=timeout
+            ) as response:
                 if response.status in _FINAL:
                     raise Rejected(response.status)
                 if response.status >= 300:

@@ -218,10 +218,19 @@ class Call:
 
     async def _media_lost(self) -> None:
         """End the call once no media comes any more, as whatever that is a sign of."""
-        await self._media.until_lost()
-        ending = await self._leg.why_silent(self._media.silent_for)
-        if ending is not None:
-            self._end.decide(ending)
+        while True:
+            await self._media.until_lost()
+            judging = asyncio.ensure_future(self._leg.why_silent(self._media.silent_for))
+            back = asyncio.ensure_future(self._media.until_moved())
+            try:
+                await asyncio.wait([judging, back], return_when=asyncio.FIRST_COMPLETED)
+                if judging.done():
+                    if (ending := judging.result()) is not None:
+                        self._end.decide(ending)
+                    return
+            finally:
+                judging.cancel()
+                back.cancel()
 
     def _fail_on_request(self) -> None:
         # A call that was taken over has had its fault.

@@ -31,7 +31,12 @@ class _Queue(_utils.Queue[Any]):
 
     async def wait_for(self, fnc: Wanted) -> Any:
         self.wanted = fnc
-        return await super().wait_for(fnc)
+        try:
+            return await super().wait_for(fnc)
+        except asyncio.CancelledError:
+            # What he waits for is often his own: he must not be kept alive by it.
+            self.wanted = None
+            raise
 
 
 class Events(_ffi_client.FfiQueue[_Event]):
@@ -43,7 +48,11 @@ class Events(_ffi_client.FfiQueue[_Event]):
         with self._lock:
             readers = list(self._subscribers)
         for queue, loop, fits in readers:
-            if _wants(cast("_Queue", queue), fits, kind, item):
+            try:
+                wanted = _wants(cast("_Queue", queue), fits, kind, item)
+            except Exception:  # one reader's trouble, which he shall have himself
+                wanted = True
+            if wanted:
                 try:
                     loop.call_soon_threadsafe(queue.put_nowait, item)
                 except RuntimeError:

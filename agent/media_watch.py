@@ -79,6 +79,13 @@ class MediaWatch:
             self._moved = self._clock()
             self.seen = self.seen or packets > 0
 
+    async def until_moved(self) -> None:
+        """Return when packets come again."""
+        before = self._moved
+        while self._moved == before:
+            await asyncio.sleep(_UNTIL_SEEN)
+            await self.look()
+
     @property
     def _limit(self) -> float:
         return self._timeout if self.seen else self._initial

@@ -62,6 +62,8 @@ _CANCELLED: Final = frozenset(
 #: Units: seconds. By then the library is subscribed to who came back, if it will be by itself.
 _SUBSCRIBED_WITHIN: Final = 0.5
 _TRIES_TO_LISTEN: Final = 8
+#: Units: seconds. By then packets have come from who is heard again.
+_HEARD_WITHIN: Final = 2.0
 
 log = get_logger(__name__)
 
@@ -91,6 +93,9 @@ class SipLeg(Leg):
         self._seen = False
         self._rating = ConnectionRating(self.identity)
         self._there = asyncio.Event()
+        self._awaited = 0
+        self._settled = asyncio.Event()
+        self._settled.set()
         self._subscriptions.on(room, "track_published", self._on_published)
         self._subscriptions.on(room, "participant_attributes_changed", self._on_attributes)
         self._subscriptions.on(room, "connection_quality_changed", self._rating.on_quality)
@@ -101,7 +106,12 @@ class SipLeg(Leg):
 
     async def why_silent(self, seconds: float) -> Ending | None:
         """Judge a callee whose packets stopped so long ago: a dead bridge is no silent carrier."""
-        return await self._rating.why_silent(seconds)
+        stopped = time.monotonic() - seconds
+        if not self._settled.is_set():
+            # Gone with its server, or back and not heard yet: no silence of its own.
+            await self._settled.wait()
+            await asyncio.sleep(_HEARD_WITHIN)
+        return await self._rating.why_silent(time.monotonic() - stopped)
 
     def _reach(self) -> None:
         # The permit recorded the dialling; a second word of it would only be noise.
@@ -193,13 +203,18 @@ class SipLeg(Leg):
     async def _lost_for_good(self, lost: Ending) -> None:
         """End the call, unless the callee comes back with a bridge that had to connect anew."""
         log.warning("callee_gone")
+        self._awaited += 1
+        self._settled.clear()
         try:
             await asyncio.wait_for(self._there.wait(), _BACK_WITHIN)
-        except TimeoutError:
-            self._end.decide(lost)
-        else:
             log.info("callee_back")
             await self._listen_again()
+        except TimeoutError:
+            self._end.decide(lost)
+        finally:
+            self._awaited -= 1
+            if not self._awaited:
+                self._settled.set()
 
     async def _listen_again(self) -> None:
         """Subscribe anew to who came back to a new server before us.

@@ -134,11 +134,13 @@ class Mouth(io.AudioOutput):
         """Publish the track; whoever joins later is subscribed to it at once."""
         publish = self._track.publish(room)
         if self._first is None:
-            heard_on = await publish
+            heard_on = (await publish,)
         else:
-            _, heard_on = await asyncio.gather(publish, self._first.publish(room))
-            self._tasks.append(asyncio.create_task(self._warm_up(self._first, heard_on)))
-        self._tasks.append(asyncio.create_task(self._pump(heard_on)))
+            later, first = await asyncio.gather(publish, self._first.publish(room))
+            self._tasks.append(asyncio.create_task(self._warm_up(self._first, first)))
+            # The voice may change to the other track at its first pause: both must be heard.
+            heard_on = (first, later)
+        self._tasks.append(asyncio.create_task(self._pump(*heard_on)))
 
     def open(self) -> None:
         """Let out what waits, and what follows."""
@@ -237,9 +239,10 @@ class Mouth(io.AudioOutput):
         if not self._opened.is_set():
             await first.warm_up()
 
-    async def _pump(self, publication: rtc.LocalTrackPublication) -> None:
+    async def _pump(self, *publications: rtc.LocalTrackPublication) -> None:
         await self._opened.wait()
-        await publication.wait_for_subscription()
+        for publication in publications:
+            await publication.wait_for_subscription()
         while True:
             while self._paused or not self._waiting:
                 self._wake.clear()

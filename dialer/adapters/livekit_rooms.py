@@ -84,16 +84,24 @@ class LiveKitRooms:
         except NoSuchThing:
             return
 
-    async def delete(self, room: str) -> None:
+    async def delete(self, room: str, *, if_listed: bool = False) -> None:
         """Delete the room and hang up all that is in it."""
         try:
             await self._delete(room)
-        except (NoSuchThing, NoAnswer):
+        except (NoSuchThing, NoAnswer) as error:
+            if if_listed and isinstance(error, NoSuchThing):
+                return
             # livekit-server deletes only what its lists name, and they were emptied with Redis; or
             # the server that held the room died and left half of it. Who makes the room again finds
             # the one that a server still has, or an empty one.
             await self.create(room, None)
-            await self._delete(room)
+            try:
+                await self._delete(room)
+            except NoSuchThing:
+                # Another one who does the same was faster, or its server has not written it down
+                # again: that takes it some seconds.
+                if await self.served(room):
+                    raise
 
     async def _delete(self, room: str) -> None:
         async with translated():

@@ -341,6 +341,6 @@ class Joining:
         if not nobodys:
             return
         try:
-            await self._with.rooms.delete(mine.room)
+            await self._with.rooms.delete(mine.room, if_listed=True)
         except Unavailable:
             log.info("room left to the reaper", room=mine.room)

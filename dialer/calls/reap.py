@@ -313,6 +313,7 @@ class Reaper:
             await self._rooms.delete(room)
         except Unavailable:
             log.info("room not deleted yet", room=room)
+            self._sweep.doubt(room)
 
 
 #: Ends that a witness may still explain better.

@@ -21,7 +21,7 @@ from dialer.adapters.tables import attempts, events
 from dialer.calls import claims
 from dialer.calls.claims import Claim
 from dialer.calls.permit import call_of, refused
-from dialer.calls.record import attempt_of, lock_call, record
+from dialer.calls.record import Fact, attempt_of, lock_call, record
 from dialer.tenants.tokens import AttemptGrant
 from telephony.call import AttemptState, CallStatus, CallType, EndedReason, WaitingFor
 from telephony.events import EventType
@@ -45,8 +45,12 @@ _WAITS_FOR = {
     ReturnReason.REFUSAL_LOST: WaitingFor.BRIDGE,
 }
 _LONGEST_REST = timedelta(seconds=10)
-#: What the witness's number of a return begins with.
+#: What the witness's number of a return begins with; its reason follows.
 _RETURNED = "returned:"
+#: And that of a withdrawal.
+_WITHDRAWN = "withdrawn:"
+#: A call whose agents have heard no answer so often, for so long, finds nobody to dial it.
+_MOST_WITHDRAWALS = 6
 _NOT_DIALLED = "hung up before it was dialled"
 
 
@@ -70,11 +74,11 @@ async def take_back(
     if call.status != CallStatus.DIALING.value:
         raise refused()
     mine = Claim(grant.tenant_id, call_id, grant.attempt_id, grant.fence, attempt.room)
-    times, first = await _returns(tx, mine)
+    times, first = await _told(tx, mine, _RETURNED)
     if call.hangup_requested_at is not None:
         over = claims.ending(mine, EndedReason.API_HANGUP, _NOT_DIALLED, now)
         await record(tx, over, now=now)
-    elif why is ReturnReason.REFUSAL_LOST and times >= _MOST_LOST_REFUSALS:
+    elif why is ReturnReason.REFUSAL_LOST and await _refusals_lost(tx, mine) >= _MOST_LOST_REFUSALS:
         raise refused()
     elif first is not None and now - first >= _PATIENCE and times >= _LEAST_RETURNS:
         if why is ReturnReason.TOO_FAST:
@@ -101,44 +105,66 @@ async def withdraw(
         AttemptState.CLAIMED.value: CallStatus.DISPATCHING.value,
         AttemptState.SENT.value: CallStatus.DIALING.value,
     }
+    # A permit whose asker is not known may be anybody's, and in use.
+    theirs = attempt.state == AttemptState.CLAIMED.value and attempt.permit_asked_by is None
     if (
         call.call_type != CallType.SIP.value
         or attempt.fence != grant.fence
         or call.status != undialled.get(attempt.state)
-        or attempt.permit_asked_by not in (None, asked_by)
+        or not (theirs or attempt.permit_asked_by == asked_by)
     ):
         return call_id
     mine = Claim(grant.tenant_id, call_id, grant.attempt_id, grant.fence, attempt.room)
+    times, first = await _told(tx, mine, _WITHDRAWN)
     if call.hangup_requested_at is not None:
         await record(tx, claims.ending(mine, EndedReason.API_HANGUP, _NOT_DIALLED, now), now=now)
+    elif first is not None and now - first >= _PATIENCE and times >= _MOST_WITHDRAWALS:
+        message = "no agent heard the dialer's answer"
+        await record(tx, claims.ending(mine, EndedReason.NO_AGENT, message, now), now=now)
     else:
-        back = claims.fact(mine, EventType.CALL_REQUEUED, f"withdrawn:{mine.fence}", now)
-        await record(tx, back, now=now)
-        await claims.say_waiting(tx, mine, WaitingFor.WORKER, now)
+        back = claims.fact(mine, EventType.CALL_REQUEUED, f"{_WITHDRAWN}{mine.fence}", now)
+        await _requeue(tx, mine, back, WaitingFor.WORKER, timedelta(seconds=1) * 2 ** min(times, 8))
     return call_id
 
 
 async def times_returned(connection: AsyncConnection, of: Claim) -> int:
-    """Count how often a permit of this attempt came back."""
-    return (await _returns(connection, of))[0]
+    """Count how often an agent of this attempt was there and left it, as it should."""
+    returned, _ = await _told(connection, of, _RETURNED)
+    withdrawn, _ = await _told(connection, of, _WITHDRAWN)
+    return returned + withdrawn
 
 
 async def _rest(
     tx: AsyncConnection, mine: Claim, why: ReturnReason, times: int, now: datetime
 ) -> None:
-    back = claims.fact(mine, EventType.CALL_REQUEUED, f"{_RETURNED}{mine.fence}", now)
+    sequence = f"{_RETURNED}{why.value}:{mine.fence}"
+    back = claims.fact(mine, EventType.CALL_REQUEUED, sequence, now)
+    await _requeue(tx, mine, back, _WAITS_FOR[why], _SHORTEST_REST[why] * 2 ** min(times, 8))
+
+
+async def _requeue(
+    tx: AsyncConnection, mine: Claim, back: Fact, waiting_for: WaitingFor, rest: timedelta
+) -> None:
+    now = back.occurred_at
     await record(tx, back, now=now)
-    await claims.say_waiting(tx, mine, _WAITS_FOR[why], now)
-    rest = min(_SHORTEST_REST[why] * 2 ** min(times, 8), _LONGEST_REST) * random.uniform(0.5, 1.0)
+    await claims.say_waiting(tx, mine, waiting_for, now)
+    rest = min(rest, _LONGEST_REST) * random.uniform(0.5, 1.0)
     await tx.execute(update(attempts).where(*attempt_of(mine)).values(lease_expires_at=now + rest))
 
 
-async def _returns(connection: AsyncConnection, of: Claim) -> tuple[int, datetime | None]:
+async def _refusals_lost(connection: AsyncConnection, of: Claim) -> int:
+    return (await _told(connection, of, f"{_RETURNED}{ReturnReason.REFUSAL_LOST.value}:"))[0]
+
+
+async def _told(
+    connection: AsyncConnection, of: Claim, sequence: str
+) -> tuple[int, datetime | None]:
+    """Count the events whose witness's number begins so, and tell when the first came."""
     query = select(func.count(), func.min(events.c.sequence)).where(
         events.c.tenant_id == of.tenant_id,
         events.c.call_id == of.call_id,
         events.c.attempt_id == of.attempt_id,
-        events.c.source_sequence.startswith(_RETURNED),
+        events.c.source_sequence.startswith(sequence, autoescape=True),
     )
     times, first = (await connection.execute(query)).one()
     if first is None:

@@ -79,10 +79,12 @@ class Rooms(Protocol):
         """Remove a participant (for a phone: BYE or CANCEL); nothing happens if it is not there."""
         ...
 
-    async def delete(self, room: str) -> None:
+    async def delete(self, room: str, *, if_listed: bool = False) -> None:
         """Delete the room and hang up all that is in it, though no list names it.
 
-        Shape: nothing is there afterwards, whatever was there before.
+        Shape: nothing is there afterwards, whatever was there before. ``if_listed`` leaves alone
+        what no list names, and takes one step instead of three: for a name that may be in use again
+        a moment later.
         """
         ...
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, Select, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.adapters.database import Database
-from dialer.adapters.tables import attempts, calls
+from dialer.adapters.tables import attempts, calls, events
 from dialer.calls.rooms import Rooms, RoomState
 from dialer.calls.suspicion import Suspicions
 from telephony.call import AttemptState, EndedReason
 from telephony.errors import Unavailable
+from telephony.events import EventType
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -28,6 +31,8 @@ _OF_LOST_SERVERS = {
 }
 #: How long after such an end its room is deleted once more. livekit-sip tries for up to a minute.
 _AGAIN = (timedelta(seconds=15), timedelta(seconds=30), timedelta(seconds=60))
+_AT_ONCE = 16
+_MOST_AT_A_LOOK = 500
 
 
 class Sweep:
@@ -83,22 +88,29 @@ class Sweep:
         since = self._suspicions.since("stray", room.name)
         return now - max(since, room.created_at) >= self._stray_room
 
+    def doubt(self, room: str) -> None:
+        """Remember a room that was not deleted when it should have been."""
+        self._put_away.setdefault(room, 0)
+
     async def _note_gone(self, listed: set[str]) -> None:
-        columns = (attempts.c.tenant_id, attempts.c.id, attempts.c.room, attempts.c.ended_at)
-        of_call = (calls.c.tenant_id == attempts.c.tenant_id) & (calls.c.id == attempts.c.call_id)
-        ended: Any = (
-            select(*columns, calls.c.ended_reason)
-            .join(calls, of_call)
-            .where(
-                attempts.c.state == AttemptState.ENDED.value,
-                attempts.c.room.is_not(None),
-                attempts.c.room_gone_at.is_(None),
-            )
-        )
         async with self._database.reading() as connection:
-            ended_ones = (await connection.execute(ended.limit(500))).all()
-        missing = [row for row in ended_ones if row.room not in listed]
-        gone = [row for row in missing if await self._stays_away(row)]
+            ended = (await connection.execute(_not_known_to_be_gone())).all()
+            missing = [row for row in ended if row.room not in listed]
+            undeleted = await _undeleted(connection, missing)
+        at_once = asyncio.Semaphore(_AT_ONCE)
+
+        async def stays_away(row: Row[Any]) -> bool:
+            if not _doubtful(row, undeleted) and row.room not in self._put_away:
+                return True
+            async with at_once:
+                return await self._delete_again(row)
+
+        gone = await asyncio.gather(*(stays_away(row) for row in missing))
+        await self._note([row for row, away in zip(missing, gone, strict=True) if away])
+        still = {row.room for row in ended}
+        self._put_away = {room: n for room, n in self._put_away.items() if room in still}
+
+    async def _note(self, gone: list[Row[Any]]) -> None:
         if not gone:
             return
         async with self._database.transaction() as tx:
@@ -110,14 +122,12 @@ class Sweep:
                     .values(room_gone_at=self._now())
                 )
 
-    async def _stays_away(self, ended: Row[Any]) -> bool:
-        """Say whether a room that no list names is surely gone; delete it again if it may not be.
+    async def _delete_again(self, ended: Row[Any]) -> bool:
+        """Delete a room that no list names, where it is time; say whether it was the last time.
 
         A bridge that lost its server comes back into the room by itself, also after the call was
         given up; and a Redis that came back empty names no room, whoever is in it.
         """
-        if ended.ended_reason not in _OF_LOST_SERVERS:
-            return True
         age = self._now() - ended.ended_at
         due = sum(age >= again for again in _AGAIN)
         if due > self._put_away.get(ended.room, 0):
@@ -128,3 +138,39 @@ class Sweep:
                 return False
             self._put_away[ended.room] = due
         return due == len(_AGAIN)
+
+
+def _not_known_to_be_gone() -> Select[Any]:
+    columns = (attempts.c.tenant_id, attempts.c.call_id, attempts.c.id, attempts.c.room)
+    of_call = (calls.c.tenant_id == attempts.c.tenant_id) & (calls.c.id == attempts.c.call_id)
+    query: Any = (
+        select(*columns, attempts.c.ended_at, calls.c.ended_reason, calls.c.sip_status_code)
+        .join(calls, of_call)
+        .where(
+            attempts.c.state == AttemptState.ENDED.value,
+            attempts.c.room.is_not(None),
+            attempts.c.room_gone_at.is_(None),
+        )
+        .order_by(attempts.c.ended_at)
+        .limit(_MOST_AT_A_LOOK)
+    )
+    return query
+
+
+async def _undeleted(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> set[str]:
+    """Name the calls whose worker says that it could not delete the room."""
+    query = select(events.c.call_id, events.c.data).where(
+        events.c.tenant_id.in_({row.tenant_id for row in rows}),
+        events.c.call_id.in_([row.call_id for row in rows]),
+        events.c.type == EventType.CALL_WARNING.value,
+    )
+    found: list[Any] = list((await connection.execute(query)).all()) if rows else []
+    return {row.call_id for row in found if row.data.get("code") == "room_not_deleted"}
+
+
+def _doubtful(ended: Row[Any], undeleted: set[str]) -> bool:
+    """Tell whether somebody may be in the room of an ended call, or come back into it."""
+    if ended.call_id in undeleted:
+        return True
+    # Where the carrier had the last word, the bridge was there to hear it.
+    return ended.ended_reason in _OF_LOST_SERVERS and ended.sip_status_code is None

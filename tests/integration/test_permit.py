@@ -93,6 +93,34 @@ async def test_who_left_takes_nobody_elses_permit_along(board: Switchboard) -> N
     assert (await board.call(call_id)).status == "ringing"
 
 
+@pytest.mark.fault("F15")
+async def test_who_left_takes_no_permit_along_whose_asker_is_not_known(board: Switchboard) -> None:
+    """A dialer of an earlier version does not write down who asked."""
+    call_id = await board.claimed()
+    granted = await board.grant(call_id)
+    await board.ask_permit(granted, "a")
+    async with board.database.transaction() as tx:
+        await tx.execute(text("UPDATE attempts SET permit_asked_by = NULL"))
+    await board.withdraw(granted, "b")
+    assert (await board.attempt(call_id)).state == "sent"
+
+
+@pytest.mark.fault("F3")
+async def test_a_call_whose_agents_hear_no_answer_for_a_minute_ends_by_name(
+    board: Switchboard,
+) -> None:
+    call_id = await board.claimed()
+    for _ in range(6):
+        granted = await board.grant(call_id)
+        await board.withdraw(granted, "a")
+        assert await board.ended(call_id) is None
+        board.clock.forward(11)
+        await board.worker(capacity=50)
+        await board.dispatch()
+    await board.withdraw(await board.grant(call_id), "a")
+    assert await board.ended(call_id) == ("failed", "no_agent", "platform")
+
+
 async def test_who_left_a_call_that_was_hung_up_meanwhile_ends_it(board: Switchboard) -> None:
     call_id = await board.claimed()
     granted = await board.grant(call_id)

@@ -160,6 +160,13 @@ async def test_an_api_key_opens_no_internal_route(api: Api) -> None:
         assert (await client.put("/internal/workers/w1", json={})).status_code == 401
 
 
+async def test_a_worker_of_an_earlier_version_gets_its_permit(api: Api) -> None:
+    _, worker = await claimed(api)
+    path = f"/internal/attempts/{worker.attempt_id}/permit"
+    assert (await worker.http.post(path)).json() == {"granted": True}
+    assert (await worker.http.post(path)).status_code == 409
+
+
 async def test_the_second_asker_gets_409(api: Api) -> None:
     call_id, worker = await claimed(api)
     assert (await worker.permit()).json() == {"granted": True}

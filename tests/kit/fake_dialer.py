@@ -5,6 +5,7 @@ Tests of the worker run against it where the dialer itself is not the point.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,8 @@ class FakeDialer:
     """
 
     failing: int | None = None
+    #: Set to have it take requests and answer none, as a frozen process does.
+    stands_still: bool = False
     refuse: set[str] = field(default_factory=set[str])
     deaf: dict[str, int] = field(default_factory=dict[str, int])
     permits: list[str] = field(default_factory=list[str])
@@ -82,6 +85,8 @@ class FakeDialer:
             self._runner = None
 
     async def _on_presence(self, request: web.Request) -> web.Response:
+        if self.stands_still:
+            await asyncio.Event().wait()
         if self.failing is not None:
             return web.Response(status=self.failing)
         said = WorkerPresence.model_validate_json(await request.read())

@@ -103,9 +103,11 @@ class FakeRooms:
         if room in self.rooms:
             self.leave(room, identity)
 
-    async def delete(self, room: str) -> None:
+    async def delete(self, room: str, *, if_listed: bool = False) -> None:
         """Delete the room."""
         self._answer()
+        if if_listed and room in self.unlisted:
+            return
         if self.rooms.pop(room, None) is not None:
             self.orphaned.discard(room)
             self.deleted.append(room)

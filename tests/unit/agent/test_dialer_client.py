@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from agent.dialer_client import DialerClient, PermitAnswer, Unreachable
-from telephony.worker_contract import WorkerPresence
+from telephony.worker_contract import PRESENCE_SILENT, WorkerPresence
 from tests.kit.fake_dialer import FakeDialer
 
 HERE = WorkerPresence(
@@ -39,6 +39,23 @@ async def test_presence_goes_to_the_other_process_while_one_is_gone(
         with pytest.raises(Unreachable):
             await client.presence(HERE)
         await client.presence(HERE)
+        assert two[1].presence["w1"] == HERE
+    finally:
+        await client.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_process_that_stands_still_is_left_before_the_worker_is_taken_for_lost(
+    two: tuple[FakeDialer, FakeDialer],
+) -> None:
+    client = DialerClient([dialer.url for dialer in two], "w1", "t")
+    try:
+        await client.presence(HERE)
+        two[0].stands_still = True
+        async with asyncio.timeout(PRESENCE_SILENT.total_seconds()):
+            with pytest.raises(Unreachable):
+                await client.presence(HERE)
+            await client.presence(HERE)
         assert two[1].presence["w1"] == HERE
     finally:
         await client.aclose()

@@ -287,6 +287,27 @@ async def test_a_callee_who_came_back_before_the_agent_is_heard_again(
     await case.leg.aclose()
 
 
+@pytest.mark.fault("F9")
+@pytest.mark.asyncio
+async def test_a_callee_who_is_gone_with_his_server_is_not_judged_by_his_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.sip_leg._SUBSCRIBED_WITHIN", 0.01)
+    monkeypatch.setattr("agent.sip_leg._HEARD_WITHIN", 0.01)
+    case = Case()
+    await case.dial()
+    case.status("active")
+    case.leave(_D.UNKNOWN_REASON)
+    await asyncio.sleep(0)
+    judging = asyncio.ensure_future(case.leg.why_silent(60.0))
+    await asyncio.sleep(0.1)
+    assert not judging.done()
+    case.room.tell("participant_connected", SimpleNamespace(identity="callee", attributes={}))
+    judged = await asyncio.wait_for(judging, 5)
+    assert judged is not None and judged.reason is EndedReason.MEDIA_TIMEOUT
+    await case.leg.aclose()
+
+
 @pytest.mark.asyncio
 @pytest.mark.parametrize("comes_back", [True, False])
 async def test_a_phone_rings_on_when_the_connection_to_its_room_is_made_anew(

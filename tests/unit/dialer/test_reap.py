@@ -60,6 +60,34 @@ class TestRooms:
             assert room not in board.rooms.rooms
         assert (await board.attempt(call_id)).room_gone_at is not None
 
+    @pytest.mark.fault("F16")
+    async def test_who_is_in_a_room_that_its_worker_could_not_delete_is_hung_up(
+        self, board: Switchboard
+    ) -> None:
+        call_id, granted = await board.talking()
+        room = await _room(board, call_id)
+        board.rooms.unlisted.add(room)
+        undeleted = {"code": "room_not_deleted", "message": "The room was not deleted yet."}
+        ended = {"ended_reason": "silence", "ended_by": "agent"}
+        await board.report(
+            granted, (EventType.CALL_WARNING, undeleted), (EventType.CALL_ENDED, ended)
+        )
+        await board.reap(seconds=12)
+        assert room in board.rooms.rooms
+        await board.reap(seconds=6)
+        assert room not in board.rooms.rooms
+
+    async def test_a_carrier_that_had_the_last_word_leaves_no_room_in_doubt(
+        self, board: Switchboard
+    ) -> None:
+        call_id, granted = await board.talking()
+        room = await _room(board, call_id)
+        ended = {"ended_reason": "carrier_error", "ended_by": "carrier", "sip_status_code": 500}
+        await board.report(granted, (EventType.CALL_ENDED, ended))
+        await board.rooms.delete(room)
+        await board.reap(seconds=3)
+        assert (await board.attempt(call_id)).room_gone_at is not None
+
     async def test_a_room_of_ours_that_no_attempt_has_goes_too(self, board: Switchboard) -> None:
         await board.rooms.create("tel-att_unknown", None)
         await board.reap(seconds=27)
