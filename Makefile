@@ -14,8 +14,8 @@ up: ## run the whole stack in the foreground (ARGS="--without carrier ...")
 test: ## run every tier of tests (ARGS: more for pytest)
 	@setup/prepare.sh test && exec setup/run_tests.sh $(ARGS)
 
-faults: ## run every test of the fault matrix, the slow ones too, and say how far it is
-	@setup/prepare.sh test && exec .venv/bin/python -m pytest tests -m fault --tell-rows $(ARGS)
+faults: ## run every test of the fault matrix and all that is slow, and say how far it is
+	@setup/prepare.sh test && exec .venv/bin/python -m pytest tests -m "fault or slow" --tell-rows $(ARGS)
 
 chaos: ## place calls while random processes are killed (KILLS=N SEED=S; the same seed goes on)
 	@setup/prepare.sh test && exec .venv/bin/python -m tests.faults.chaos \

@@ -16,7 +16,7 @@ def test_twenty_kills_double_nothing_lose_nothing_and_leave_nothing(
     running: dict[str, Any],
 ) -> None:
     print(f"seed {SEED}; all processes: {running['processes']}")
-    plan = draw(SEED, 1, kills=20, kill_every=(1.2, 2.8))
+    plan = draw(SEED, 1, kills=20, kill_every=(0.8, 2.0))
 
     played = asyncio.run(Player(running, print).play(plan))
 

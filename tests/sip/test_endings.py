@@ -12,6 +12,7 @@ from tests.kit.gateway import Gateway
 from tests.kit.until import until_sync
 
 
+@pytest.mark.slow
 def test_silence_on_both_sides_ends_the_call(gateway: Gateway, ledger: CarrierLedger) -> None:
     since = datetime.now(UTC)
     call = gateway.place("+14155550101", max_duration_seconds=120)
