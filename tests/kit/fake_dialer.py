@@ -71,7 +71,8 @@ class FakeDialer:
         app.router.add_post("/internal/attempts/{id}/permit/return", self._on_return)
         app.router.add_post("/internal/attempts/{id}/permit/withdraw", self._on_withdraw)
         app.router.add_post("/internal/attempts/{id}/events", self._on_events)
-        self._runner = web.AppRunner(app)
+        # A request that it holds back must not hold up its end.
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port)
         await site.start()
