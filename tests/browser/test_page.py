@@ -97,7 +97,9 @@ def test_the_agents_goodbye_ends_the_call_on_the_page_too(
     goodbye = spoken(
         running["speech_url"], "No, thank you. Goodbye.", tmp_path / "bye.wav", before=13, after=1
     )
-    with chromium(*fake_microphone(goodbye)) as browser, a_page(browser) as page:
+    # Whoever is not understood says it again.
+    flags = fake_microphone(goodbye, again_and_again=True)
+    with chromium(*flags) as browser, a_page(browser) as page:
         sign_in(page, running)
         call_id = connect(page, gateway)
         until_sync(lambda: status(page) == "Call ended", 60, what=f"{gateway.events(call_id)}")
