@@ -31,12 +31,7 @@ class _Queue(_utils.Queue[Any]):
 
     async def wait_for(self, fnc: Wanted) -> Any:
         self.wanted = fnc
-        try:
-            return await super().wait_for(fnc)
-        except asyncio.CancelledError:
-            # What he waits for is often his own: he must not be kept alive by it.
-            self.wanted = None
-            raise
+        return await super().wait_for(fnc)
 
 
 class Events(_ffi_client.FfiQueue[_Event]):
@@ -48,11 +43,7 @@ class Events(_ffi_client.FfiQueue[_Event]):
         with self._lock:
             readers = list(self._subscribers)
         for queue, loop, fits in readers:
-            try:
-                wanted = _wants(cast("_Queue", queue), fits, kind, item)
-            except Exception:  # one reader's trouble, which he shall have himself
-                wanted = True
-            if wanted:
+            if _wants(cast("_Queue", queue), fits, kind, item):
                 try:
                     loop.call_soon_threadsafe(queue.put_nowait, item)
                 except RuntimeError:
