@@ -104,24 +104,30 @@ class DialerClient:
         been lost, the same asking gets it again. One that hears nothing is withdrawn behind its
         back, for the permit may be given all the same, and nobody would dial.
         """
-        path, asking = f"/attempts/{attempt_id}/permit", PermitRequest(asked_by=token_hex(8))
+        asking = PermitRequest(asked_by=token_hex(8))
+        answer = PermitAnswer.UNREACHABLE
+        try:
+            answer = await self._ask(attempt_id, token, asking)
+        finally:
+            # Also where whoever asks was cancelled.
+            if answer is PermitAnswer.UNREACHABLE:
+                self._withdraw(f"/attempts/{attempt_id}/permit/withdraw", token, asking)
+        return answer
+
+    async def _ask(self, attempt_id: str, token: str, asking: PermitRequest) -> PermitAnswer:
+        path = f"/attempts/{attempt_id}/permit"
         give_up = time.monotonic() + _PERMIT_PATIENCE
         while True:
             try:
-                body = await self._send("POST", path, token, asking)
-                granted = _read(Permit, body).granted
+                granted = _read(Permit, await self._send("POST", path, token, asking)).granted
                 return PermitAnswer.GRANTED if granted else PermitAnswer.REFUSED
             except Rejected as refusal:
                 log.info("permit_refused", attempt_id=attempt_id, status=refusal.status)
                 return PermitAnswer.REFUSED
             except Unreachable:
                 if time.monotonic() >= give_up:
-                    self._withdraw(f"{path}/withdraw", token, asking)
                     return PermitAnswer.UNREACHABLE
                 await asyncio.sleep(0.25)
-            except asyncio.CancelledError:
-                self._withdraw(f"{path}/withdraw", token, asking)
-                raise
 
     def _withdraw(self, path: str, token: str, asking: PermitRequest) -> None:
         withdrawal = asyncio.create_task(self._tell(path, token, asking))

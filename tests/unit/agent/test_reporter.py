@@ -225,6 +225,24 @@ async def test_an_answer_that_is_not_the_dialer_s_is_tried_again(
 
 @pytest.mark.asyncio
 @pytest.mark.fault("F3")
+async def test_an_asking_that_is_cancelled_between_two_tries_is_withdrawn() -> None:
+    dialer = FakeDialer(failing=503)
+    await dialer.start()
+    client = DialerClient([dialer.url], "w", "t")
+    try:
+        asking = asyncio.ensure_future(client.permit("att_1", "token-1"))
+        await asyncio.sleep(0.1)
+        asking.cancel()
+        await asyncio.wait([asking])
+        dialer.failing = None
+        await until(lambda: dialer.withdrawn, timeout=10)
+    finally:
+        await client.aclose()
+        await dialer.stop()
+
+
+@pytest.mark.asyncio
+@pytest.mark.fault("F3")
 async def test_an_asking_that_hears_nothing_is_withdrawn_once_the_dialer_is_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
