@@ -6,6 +6,10 @@ read, before anything waits for a place to write.
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable
+
 from dialer.adapters.database import Database
 from dialer.adapters.together import BATCH
 from dialer.calls.newcomers import NewCalls
@@ -15,6 +19,11 @@ from telephony.errors import Conflict
 #: Below the limit by this much, racing processes with a batch each cannot pass it, and need not
 #: wait for each other.
 _NEAR = 4 * BATCH
+#: Calls a second: faster than any database writes them down, all processes together.
+_FASTEST = 10_000
+#: Units: seconds. The longest that a count holds; to count a long queue costs more than to write
+#: a batch.
+_LONGEST = 1.0
 #: Units: seconds.
 _RETRY_AFTER = 5
 
@@ -22,8 +31,13 @@ _RETRY_AFTER = 5
 class QueueLimit:
     """The limit on each tenant's queue, in one process."""
 
-    def __init__(self, at_most: int) -> None:
+    def __init__(self, at_most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._at_most = at_most
+        self._near = max(_NEAR, at_most // 10)
+        #: In so short a time not even half of the way from there to the limit is filled.
+        self._holds = min(_LONGEST, self._near / 2 / _FASTEST)
+        self._clock = clock
+        self._far_until: dict[str, float] = {}
         #: A hint and no truth: other processes fill and empty the same queues.
         self._full: set[str] = set()
 
@@ -45,8 +59,12 @@ class QueueLimit:
 
         Shape: call it in the transaction that writes the calls.
         """
+        now = self._clock()
+        if now < self._far_until.get(newcomers.tenant_id, -math.inf):
+            return wanted
         waiting = newcomers.waiting(at_most=self._at_most)
-        if waiting + wanted + _NEAR < self._at_most:
+        if waiting + wanted + self._near < self._at_most:
+            self._far_until[newcomers.tenant_id] = now + self._holds
             return wanted
         if waiting < self._at_most:
             # Near the limit placers take turns, so that none counts a place that another takes.

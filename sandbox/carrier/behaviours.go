@@ -149,6 +149,10 @@ var behaviours = []*Behaviour{
 	},
 	refusing("0136", "unsupported_media", 415, "Unsupported Media Type"),
 	refusing("0137", "not_acceptable_anywhere", 606, "Not Acceptable"),
+	afterwards("0138", "refreshes", "answers, refreshes its session by re-INVITE after 1 s, asks with UPDATE after 1 s more, then talks",
+		func(c *call) bool { return c.refresh() && c.pause(time.Second) && c.update() }),
+	afterwards("0139", "moves_port", "answers, takes its RTP to another port by re-INVITE after 1 s, then talks",
+		func(c *call) bool { return c.movePort() }),
 	refusing("0140", "carrier_block", 603, "Decline", sip.NewHeader("X-Twilio-Error", "32203 Blocked by the carrier")),
 	refusing("0141", "cps_exceeded", 503, "CPS limit exceeded", sip.NewHeader("Retry-After", "1")),
 	talking("0142", "barge_in", "answers, interrupts the agent after 1 s of speech", pickUp, "barge_in"),
@@ -209,6 +213,18 @@ func talking(last4, name, description string, signal func(c *call), scriptName s
 	}
 	for _, text := range s.Lines {
 		b.Lines = append(b.Lines, line{s.Voice, text})
+	}
+	return b
+}
+
+// afterwards talks on once something was done to the session that is up.
+func afterwards(last4, name, description string, done func(c *call) bool) *Behaviour {
+	b := talking(last4, name, description, pickUp, "short_lines")
+	talk := b.Person
+	b.Person = func(c *call) {
+		if c.pause(time.Second) && done(c) {
+			talk(c)
+		}
 	}
 	return b
 }

@@ -147,7 +147,7 @@ func (c *call) openStream() error {
 		return err
 	}
 	c.stream = newStream(conn, c)
-	go c.stream.listen()
+	go c.stream.listen(conn)
 	c.x.metro.join(c.stream)
 	return nil
 }

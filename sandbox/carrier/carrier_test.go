@@ -248,6 +248,38 @@ func TestHoldAndResumeAreReinvites(t *testing.T) {
 	_ = c.hangUp()
 }
 
+func TestASessionIsRefreshedAndAskedFor(t *testing.T) {
+	x, p := startCarrier(t), startPeer(t)
+	b := behaviourNamed("refreshes")
+	c := p.call(x, b.Number)
+	if c.err != nil {
+		t.Fatal(c.err)
+	}
+	until(t, "re-INVITE and UPDATE", func() bool {
+		seen := ladder(x.onlyRecord(t, b.Number))
+		return strings.Contains(seen, "tx INVITE, rx 200, tx ACK") && strings.Contains(seen, "tx UPDATE")
+	})
+	_ = c.hangUp()
+}
+
+func TestAnotherPortIsWhereTheAudioGoes(t *testing.T) {
+	x, p := startCarrier(t), startPeer(t)
+	b := behaviourNamed("moves_port")
+	c := p.call(x, b.Number)
+	if c.err != nil {
+		t.Fatal(c.err)
+	}
+	call := x.callOf(x.onlyRecord(t, b.Number).CallID)
+	before := call.stream.local().Port
+	until(t, "a re-INVITE", func() bool {
+		return strings.Contains(ladder(x.onlyRecord(t, b.Number)), "tx INVITE, rx 200, tx ACK")
+	})
+	if after := call.stream.local().Port; after == before {
+		t.Errorf("still at port %d", after)
+	}
+	_ = c.hangUp()
+}
+
 func TestTheControlAPIHangsUpAtAnyMoment(t *testing.T) {
 	x, p := startCarrier(t), startPeer(t)
 	silent, ringing := behaviourNamed("silent").Number, behaviourNamed("no_answer").Number

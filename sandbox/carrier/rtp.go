@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -93,7 +94,20 @@ func newStream(conn *net.UDPConn, events mediaEvents) *stream {
 	}
 }
 
-func (s *stream) local() *net.UDPAddr { return s.conn.LocalAddr().(*net.UDPAddr) }
+func (s *stream) local() *net.UDPAddr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn.LocalAddr().(*net.UDPAddr)
+}
+
+// moveTo takes another port. The one before it hears on, until whoever called closes it.
+func (s *stream) moveTo(conn *net.UDPConn) (before *net.UDPConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, s.conn = s.conn, conn
+	go s.listen(conn)
+	return before
+}
 
 // connect sets where to send and in which format.
 func (s *stream) connect(remote *net.UDPAddr, c codec, dtmfType uint8) {
@@ -219,12 +233,12 @@ func (s *stream) send(payloadType uint8, ts uint32, marker bool, payload []byte)
 }
 
 // listen receives until the socket is closed.
-func (s *stream) listen() {
+func (s *stream) listen(conn *net.UDPConn) {
 	buf := make([]byte, 2048)
 	for {
-		n, _, err := s.conn.ReadFromUDP(buf)
+		n, _, err := conn.ReadFromUDP(buf)
 		if err != nil {
-			if s.isClosed() {
+			if errors.Is(err, net.ErrClosed) {
 				return
 			}
 			continue // an ICMP refusal of something we sent
@@ -269,12 +283,6 @@ func (s *stream) hear(pcm []int16, p *rtp.Packet, at time.Time) {
 		s.echoed = append(s.echoed, pcm...)
 	}
 	s.tape.heard(pcm, p.SSRC, p.Timestamp, at)
-}
-
-func (s *stream) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
 }
 
 // close frees the port, ends what was being said and closes the recordings.

@@ -101,9 +101,36 @@ func (c *call) digits() string {
 }
 
 // reinvite offers the session again in another direction (hold, resume) and takes the answer.
-func (c *call) reinvite(direction string) bool {
+func (c *call) reinvite(direction string) bool { return c.offerAgain(c.localSDP(direction)) }
+
+// refresh offers the session again as it stands, as a session timer does (RFC 4028).
+func (c *call) refresh() bool {
+	c.sdpVersion--
+	return c.reinvite("sendrecv")
+}
+
+// movePort takes the audio to another port of ours, and is deaf on the one before it.
+func (c *call) movePort() bool {
+	conn, err := c.x.ports.listen()
+	if err != nil {
+		return false
+	}
+	before := c.stream.moveTo(conn)
+	defer func() { _ = before.Close() }()
+	return c.reinvite("sendrecv")
+}
+
+// update asks within the call without a session (RFC 3311). Whatever the answer, the call goes on.
+func (c *call) update() bool {
+	ctx, done := context.WithTimeout(c.ctx, giveUp)
+	defer done()
+	_, err := c.leg.Do(ctx, sip.NewRequest(sip.UPDATE, *c.targetURI()))
+	return err == nil
+}
+
+func (c *call) offerAgain(session []byte) bool {
 	req := sip.NewRequest(sip.INVITE, *c.targetURI())
-	req.SetBody(c.localSDP(direction))
+	req.SetBody(session)
 	req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
 	ctx, done := context.WithTimeout(c.ctx, giveUp)
 	defer done()

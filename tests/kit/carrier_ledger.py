@@ -52,6 +52,12 @@ class CarrierCall:
         requests = [m for m in messages if m["direction"] == "rx" and not m.get("status")]
         return [m for m in requests if m.get("method") == method]
 
+    def asked(self, method: str) -> list[dict[str, Any]]:
+        """Give the requests of a method that went to the bridge, each once."""
+        messages = cast("list[dict[str, Any]]", self.raw["messages"])
+        requests = [m for m in messages if m["direction"] == "tx" and not m.get("status")]
+        return [m for m in requests if m.get("method") == method and not m["retransmission"]]
+
     def sent(self, status: int) -> list[dict[str, Any]]:
         """Give the responses with a status that went to the bridge."""
         messages = cast("list[dict[str, Any]]", self.raw["messages"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -68,6 +68,30 @@ def test_an_unusual_far_end_hears_the_greeting(
         30,
         what="the greeting at the phone",
     )
+    gateway.hang_up(call["id"])
+    ended = gateway.until_ended(call["id"])
+    assert (ended["outcome"], ended["ended_reason"]) == ("completed", "api_hangup")
+
+
+@pytest.mark.fault("F28")
+@pytest.mark.parametrize("number", ["+14155550138", "+14155550139"], ids=["refresh", "another_port"])
+def test_a_session_that_is_offered_again_goes_on_both_ways(
+    number: str, gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    """F28: the callee is understood, and hears the answer, after the re-INVITE; UPDATE harms none."""
+    since = datetime.now(UTC)
+    call = gateway.place(number)
+
+    def said(speaker: str) -> int:
+        return [turn["speaker"] for turn in gateway.turns(call["id"])].count(speaker)
+
+    until_sync(lambda: said("callee") >= 1 and said("agent") >= 2, 60, what="a reply to the callee")
+    seen = ledger.only_call(number, since=since)
+    (again,) = seen.asked("INVITE")
+    assert seen.invites == 1
+    # A port that was left hears nothing any more.
+    heard = datetime.fromisoformat(seen.rtp["last_audible_at"])
+    assert heard > datetime.fromisoformat(again["at"]) + timedelta(seconds=1)
     gateway.hang_up(call["id"])
     ended = gateway.until_ended(call["id"])
     assert (ended["outcome"], ended["ended_reason"]) == ("completed", "api_hangup")
