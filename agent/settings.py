@@ -19,6 +19,15 @@ _NOT_NEEDED: Final = {
 }
 
 
+def tell_nobody() -> None:
+    """Keep onnxruntime, which runs the voice activity model, from reporting to its maker.
+
+    Shape: it decides when it is loaded, and its published builds report unless they are told not to.
+    Source: https://github.com/microsoft/onnxruntime/pull/27379
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
 def spare_what_is_not_needed() -> None:
     """Tell the framework to leave out what no call uses; before it starts."""
     for name, value in _NOT_NEEDED.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,11 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EngineChoice = Literal["auto", "kokoro", "flite", "espeak-ng"]
+
+
+def tell_nobody() -> None:
+    """Keep onnxruntime from reporting to its maker; before it is loaded."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 class SpeechSettings(BaseSettings):
