@@ -22,7 +22,7 @@ _NOT_NEEDED: Final = {
 def tell_nobody() -> None:
     """Keep onnxruntime, which runs the voice activity model, from reporting to its maker.
 
-    Shape: it decides when it is loaded, and its published builds report unless they are told not to.
+    Shape: it decides when it is loaded, and its published builds report unless told not to.
     Source: https://github.com/microsoft/onnxruntime/pull/27379
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -74,11 +74,13 @@ def test_an_unusual_far_end_hears_the_greeting(
 
 
 @pytest.mark.fault("F28")
-@pytest.mark.parametrize("number", ["+14155550138", "+14155550139"], ids=["refresh", "another_port"])
+@pytest.mark.parametrize(
+    "number", ["+14155550138", "+14155550139"], ids=["refresh", "another_port"]
+)
 def test_a_session_that_is_offered_again_goes_on_both_ways(
     number: str, gateway: Gateway, ledger: CarrierLedger
 ) -> None:
-    """F28: the callee is understood, and hears the answer, after the re-INVITE; UPDATE harms none."""
+    """F28: the callee is understood, and hears the answer, after it; UPDATE harms none."""
     since = datetime.now(UTC)
     call = gateway.place(number)
 

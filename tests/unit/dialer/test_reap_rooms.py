@@ -24,9 +24,7 @@ async def test_the_room_of_an_ended_call_goes_after_a_while(board: Switchboard) 
 
 
 @pytest.mark.fault("F16")
-async def test_who_comes_back_unseen_after_its_server_died_is_hung_up(
-    board: Switchboard
-) -> None:
+async def test_who_comes_back_unseen_after_its_server_died_is_hung_up(board: Switchboard) -> None:
     call_id, granted = await board.talking()
     room = (await board.attempt(call_id)).room
     await board.report(
@@ -47,25 +45,21 @@ async def test_who_comes_back_unseen_after_its_server_died_is_hung_up(
 
 @pytest.mark.fault("F16")
 async def test_who_is_in_a_room_that_its_worker_could_not_delete_is_hung_up(
-    board: Switchboard
+    board: Switchboard,
 ) -> None:
     call_id, granted = await board.talking()
     room = (await board.attempt(call_id)).room
     board.rooms.unlisted.add(room)
     undeleted = {"code": "room_not_deleted", "message": "The room was not deleted yet."}
     ended = {"ended_reason": "silence", "ended_by": "agent"}
-    await board.report(
-        granted, (EventType.CALL_WARNING, undeleted), (EventType.CALL_ENDED, ended)
-    )
+    await board.report(granted, (EventType.CALL_WARNING, undeleted), (EventType.CALL_ENDED, ended))
     await board.reap(seconds=12)
     assert room in board.rooms.rooms
     await board.reap(seconds=6)
     assert room not in board.rooms.rooms
 
 
-async def test_a_carrier_that_had_the_last_word_leaves_no_room_in_doubt(
-    board: Switchboard
-) -> None:
+async def test_a_carrier_that_had_the_last_word_leaves_no_room_in_doubt(board: Switchboard) -> None:
     call_id, granted = await board.talking()
     room = (await board.attempt(call_id)).room
     ended = {"ended_reason": "carrier_error", "ended_by": "carrier", "sip_status_code": 500}
