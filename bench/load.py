@@ -19,6 +19,8 @@ from bench.stage import Stage, say
 _EVERY: Final = 0.5
 _ALL_UP_WITHIN: Final = 25.0
 _LOOK_EVERY: Final = 2.0
+#: Units: seconds. Where each call beside the others takes its time, there are fewer of them.
+_PROBING: Final = 150.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,8 @@ async def _watch(stage: Stage, road: Road, since: float, seconds: float) -> _Wat
 
 async def _probe(stage: Stage, road: Road, probes: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for _ in range(probes):
+    until = time.monotonic() + _PROBING
+    while len(found) < probes and time.monotonic() < until:
         times = await latency.one_call(stage, road, AT_ONCE, replies=0)
         found.append(asdict(times))
         await asyncio.sleep(0.5)

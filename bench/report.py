@@ -106,7 +106,7 @@ def _draw_levels(levels: list[dict[str, Any]], folder: Path) -> list[Path]:
             road: {
                 level["calls"]: level[figure] / scale
                 for level in levels
-                if level["road"] == road and level["calls"] and level[figure] is not None
+                if level["road"] == road and level["up"] and level[figure] is not None
             }
             for road in _ROADS
         }

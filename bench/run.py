@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,27 +39,47 @@ class Plan:
 
 
 async def run(plan: Plan) -> int:
-    """Measure, and write result.json, the plots and the tables."""
+    """Measure, and write result.json, the plots and the tables.
+
+    Shape: result.json grows with every part and level, and a run that is broken off is written too:
+    what was measured until then is worth as much.
+    """
     plan.out.mkdir(parents=True, exist_ok=True)
     result: dict[str, Any] = {
         "machine": machine.describe(plan.command),
         "machine_cores": os.cpu_count() or 1,
     }
-    async with AsyncExitStack() as stack:
-        ready = await stack.enter_async_context(stage(plan.out))
-        say("the servers are ready")
-        if "latency" in plan.parts:
-            result["latency"] = await _latency(ready, plan)
-        if "shipped" in plan.parts:
-            result["shipped"] = await _shipped(ready, plan)
-        if "load" in plan.parts:
-            result["load"] = await _load(ready, plan)
-        if "api" in plan.parts:
-            result["api"] = await api_throughput.measure(ready, seconds=2 if plan.quick else 5)
-    (plan.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(report.write(plan.out, publish=plan.publish))
-    say(f"written: {plan.out}/result.json, report.md, plots")
+
+    def keep(part: str, found: list[dict[str, Any]]) -> None:
+        result[part] = found
+        (plan.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+
+    try:
+        async with AsyncExitStack() as stack:
+            ready = await stack.enter_async_context(stage(plan.out))
+            say("the servers are ready")
+            await _measure(ready, plan, keep)
+    finally:
+        if set(result) & {"latency", "shipped", "load", "api"}:
+            print(report.write(plan.out, publish=plan.publish))
+            say(f"written: {plan.out}/result.json, report.md, plots")
     return 0
+
+
+async def _measure(
+    ready: Stage, plan: Plan, keep: Callable[[str, list[dict[str, Any]]], None]
+) -> None:
+    if "latency" in plan.parts:
+        keep("latency", await _latency(ready, plan))
+    if "api" in plan.parts:
+        keep("api", await api_throughput.measure(ready, seconds=2 if plan.quick else 5))
+    if "shipped" in plan.parts:
+        keep("shipped", await _shipped(ready, plan))
+    if "load" in plan.parts:
+        found: list[dict[str, Any]] = []
+        async for level in _load(ready, plan):
+            found.append(asdict(level))
+            keep("load", found)
 
 
 async def _latency(ready: Stage, plan: Plan) -> list[dict[str, Any]]:
@@ -83,24 +103,30 @@ async def _shipped(ready: Stage, plan: Plan) -> list[dict[str, Any]]:
     return found
 
 
-async def _load(ready: Stage, plan: Plan) -> list[dict[str, Any]]:
-    found: list[load.Level] = []
+async def _load(ready: Stage, plan: Plan) -> AsyncGenerator[load.Level]:
     for calls in plan.levels:
         ours = OurRoad(ready, capacity=plan.capacity, workers=plan.workers)
-        found += await _at_level(ready, plan, ours, calls)
-        found += await _at_level(ready, plan, BaselineRoad(ready, raised=True), calls)
-    return [asdict(level) for level in found]
+        for road in (ours, BaselineRoad(ready, raised=True)):
+            # Workers started anew for each level: none pays for what the one before left behind.
+            async with _open(road, max(calls, _SMALLEST)):
+                base = await load.idle(road)
+                yield base
+                yield await _at_level(ready, plan, road, calls, base)
 
 
-async def _at_level(ready: Stage, plan: Plan, road: Road, calls: int) -> list[load.Level]:
-    """Workers started anew for each level: no level pays for what the one before left behind."""
-    async with _open(road, max(calls, _SMALLEST)):
-        base = await load.idle(road)
+async def _at_level(
+    ready: Stage, plan: Plan, road: Road, calls: int, base: load.Level
+) -> load.Level:
+    probes = 5 if plan.quick else plan.n if calls == _PROBED else 8
+    seconds = 10 if plan.quick else 20
+    try:
         await latency.warm(ready, road, 2)
-        probes = 5 if plan.quick else plan.n if calls == _PROBED else 8
-        seconds = 10 if plan.quick else 20
-        at = await load.level(ready, road, calls, seconds=seconds, probes=probes)
-        return [base, at]
+        return await load.level(ready, road, calls, seconds=seconds, probes=probes)
+    except Exception as error:
+        # Too many for the machine: livekit-server itself may give no answer any more.
+        say(f"{road.name}, {calls} calls: could not be measured, {type(error).__name__}: {error}")
+        await ready.callees.hang_up_all()
+        return replace(base, calls=calls)
 
 
 @asynccontextmanager

@@ -111,7 +111,7 @@ def _level_row(level: dict[str, Any], levels: list[dict[str, Any]]) -> Sequence[
         level["road"],
         level["calls"] if level["up"] == level["calls"] else f"{level['up']} of {level['calls']}",
         level["processes"],
-        f"{level['pss'] / 1e6:,.0f} MB",
+        f"{level['pss'] / 1e6:,.0f} MB" if level["up"] or not level["calls"] else "-",
         _number(level["cpu_per_call_minute"]),
         _number(level["servers_cpu_per_call_minute"]),
         "-" if level["loss"] is None else f"{level['loss']:.3%}",
