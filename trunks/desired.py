@@ -53,6 +53,11 @@ class Outbound(Part):
     password: Secret | None = Field(
         default=None, description="Their password, at least 16 characters."
     )
+    from_addresses: tuple[Network, ...] = Field(
+        default=(),
+        description="Networks that our calls come from, for carriers that admit them by address.",
+        examples=[["203.0.113.7/32"]],
+    )
     headers: Headers = Field(
         default_factory=dict[str, str], description="Headers put into every INVITE; only `X-`."
     )

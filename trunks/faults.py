@@ -70,6 +70,10 @@ FAULTS = {
     "not_a_span": "Opening hours are written as `09:00-17:00`, until `24:00` at most.",
     "hours_overlap": "Two spans of one day overlap.",
     # Adapters.
+    "account_not_active": "Warning: the carrier's account is suspended or closed.",
+    "trial_account": "Warning: a trial account has few trunks and numbers, and calls few people.",
+    "country_not_permitted": "Warning: the carrier's account may not call this country.",
+    "only_in_console": "Warning: the carrier shows a setting that only its console changes.",
     "not_supported": "No adapter for this kind of carrier, or the carrier has no such thing.",
 }
 
