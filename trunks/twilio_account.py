@@ -26,7 +26,7 @@ PAGE_SIZE = 1000
 _NO_ENVIRONMENT = {"TWILIO": ""}
 
 #: Kind -> what an item of it tells.
-_TOLD = {
+TOLD = {
     "trunk": (
         "friendly_name",
         "domain_name",
@@ -44,8 +44,8 @@ _TOLD = {
     "credential": ("username",),
     "ip_access_control_list": ("friendly_name",),
     "ip_address": ("friendly_name", "ip_address", "cidr_prefix_length"),
-    "trunk_credential_list": (),
-    "trunk_ip_access_control_list": (),
+    "trunk_credential_list": ("friendly_name",),
+    "trunk_ip_access_control_list": ("friendly_name",),
     "number": ("phone_number",),
     "owned_number": ("phone_number", "trunk_sid"),
 }
@@ -236,7 +236,7 @@ class TwilioAccount:
 
 
 def _item(kind: str, parent: str, record: Any) -> Item:
-    fields: dict[str, Value] = {name: getattr(record, name) for name in _TOLD[kind]}
+    fields: dict[str, Value] = {name: getattr(record, name) for name in TOLD[kind]}
     if kind == "trunk":
         fields["recording"] = str((record.recording or {}).get("mode", "do-not-record"))
     return Item(str(record.sid), parent, fields)

@@ -38,7 +38,7 @@ _INACTIVE = _Meaning(
 )
 
 #: Twilio's error code -> what it is to us.
-_BY_CODE = {
+BY_CODE = {
     20003: _CREDENTIALS,
     20005: _INACTIVE,
     10001: _INACTIVE,
@@ -83,9 +83,9 @@ _BY_CODE = {
 _BY_STATUS = {
     401: _CREDENTIALS,
     403: _PERMITTED,
-    404: _BY_CODE[20404],
+    404: BY_CODE[20404],
     409: _Meaning("conflict", "Run `dialer trunks plan`: it names what is in the way."),
-    429: _BY_CODE[20429],
+    429: BY_CODE[20429],
 }
 _OTHER = _Meaning("refused", "Correct what it names in trunks.yaml.")
 _RETRYABLE = frozenset({"rate_limited", "carrier_error", "timeout", "unreachable"})
@@ -101,7 +101,7 @@ def refusal(
     if status >= 500:
         meaning = _Meaning("carrier_error", "Run the command again; https://status.twilio.com")
     else:
-        meaning = _BY_CODE.get(_number(twilio_code)) or _BY_STATUS.get(status, _OTHER)
+        meaning = BY_CODE.get(_number(twilio_code)) or _BY_STATUS.get(status, _OTHER)
     told = f"{said.rstrip('.')} ({twilio_code})" if twilio_code else said.rstrip(".")
     return TrunkError(
         meaning.code,

@@ -43,8 +43,8 @@ class Listing:
             *(self._trunk(item, marks[item.id]) for item in self.trunks),
             *self._lists(marks),
             *self._credentials(marks),
-            *self._addresses(marks),
-            *self._origination_urls(marks),
+            *self._addresses(),
+            *self._origination_urls(),
             *self._associations("credential_list", marks),
             *self._associations("ip_access_control_list", marks),
             *self._numbers(marks),
@@ -86,12 +86,12 @@ class Listing:
                 kind="credential",
             )
 
-    def _addresses(self, marks: Mapping[str, str]) -> Iterator[Found]:
+    def _addresses(self) -> Iterator[Found]:
         for item in self.below.get("ip_address", ()):
             fields = {name: item.fields[name] for name in ("ip_address", "cidr_prefix_length")}
             network = _network(fields)
             yield Found(
-                self._below(item, "ip_address", network, marks),
+                self._below(item, "ip_address", network),
                 item.id,
                 fields,
                 {"ip_access_control_list": item.parent},
@@ -99,11 +99,11 @@ class Listing:
                 kind="ip_address",
             )
 
-    def _origination_urls(self, marks: Mapping[str, str]) -> Iterator[Found]:
+    def _origination_urls(self) -> Iterator[Found]:
         for item in self.below.get("origination_url", ()):
             fields = {n: item.fields[n] for n in ("sip_url", "weight", "priority", "enabled")}
             yield Found(
-                self._below(item, "origination_url", str(fields["sip_url"]), marks),
+                self._below(item, "origination_url", str(fields["sip_url"])),
                 item.id,
                 fields,
                 {"trunk": item.parent},
@@ -111,17 +111,24 @@ class Listing:
                 kind="origination_url",
             )
 
-    def _below(self, item: Item, kind: str, name: str, marks: Mapping[str, str]) -> Key | None:
-        mark = marks[item.parent]
-        return self._key(kind, f"{mark}/{name}") if item.name == mark else None
+    def _below(self, item: Item, kind: str, name: str) -> Key | None:
+        # By its own mark: in a trunk that was renamed, the old ones are still ours to delete.
+        mark = mark_of(item.name, self.ours)
+        return self._key(kind, f"{mark}/{name}" if mark else "")
 
     def _associations(self, kind: str, marks: Mapping[str, str]) -> Iterator[Found]:
         for item in self.below.get(f"trunk_{kind}", ()):
-            mark = marks[item.parent]
-            # Somebody else's list on a trunk of ours stays there.
-            key = self._key(f"trunk_{kind}", mark if marks.get(item.id) == mark else "")
-            refs = {"trunk": item.parent, kind: item.id}
-            yield Found(key, item.id, {}, refs, label=f"{mark}: {kind}", kind=f"trunk_{kind}")
+            trunk, listed = marks[item.parent], marks.get(item.id, "")
+            # Somebody else's list stays on a trunk of ours; one of ours on the wrong trunk does not.
+            name = trunk if listed == trunk else listed and f"{listed} on {trunk}"
+            yield Found(
+                self._key(f"trunk_{kind}", name),
+                item.id,
+                {},
+                {"trunk": item.parent, kind: item.id},
+                label=f"{item.name} on {trunk}",
+                kind=f"trunk_{kind}",
+            )
 
     def _numbers(self, marks: Mapping[str, str]) -> Iterator[Found]:
         for item in self.numbers:

@@ -48,28 +48,22 @@ class TwilioTrunking:
     """
 
     def __init__(
-        self, account: TwilioAccount, *, carrier: str, deployment: str, fingerprints: Fingerprints
+        self,
+        *,
+        carrier_name: str,
+        carrier: Twilio,
+        deployment: str,
+        http: TwilioHttp | None = None,
     ) -> None:
-        self._place = f"twilio:{carrier}"
-        self._account = account
-        self._carrier = carrier
+        credentials = credentials_of(carrier)
+        self._place = f"twilio:{carrier_name}"
+        self._account = TwilioAccount(credentials, http or TwilioHttp())
+        self._carrier = carrier_name
         self._ours = f"{deployment}/"
-        self._wishes = Wishes(self._place, carrier, fingerprints)
+        fingerprints = Fingerprints(credentials.account_sid, credentials.secret)
+        self._wishes = Wishes(self._place, carrier_name, fingerprints)
         #: Number -> its SID and that of its trunk, as last listed.
         self._numbers: dict[str, tuple[str, str]] = {}
-
-    @classmethod
-    def at(
-        cls, name: str, carrier: Twilio, deployment: str, http: TwilioHttp | None = None
-    ) -> TwilioTrunking:
-        """Build the adapter of a carrier in the file."""
-        credentials = credentials_of(carrier)
-        return cls(
-            TwilioAccount(credentials, http or TwilioHttp()),
-            carrier=name,
-            deployment=deployment,
-            fingerprints=Fingerprints(credentials.account_sid, credentials.secret),
-        )
 
     @property
     def place(self) -> str:
