@@ -37,6 +37,6 @@ if [ "$profile" = demo ] || [ "$profile" = test ]; then
     step "fetching the speech models (about 110 MB)" speech_models_current fetch_speech_models
 fi
 if [ "$profile" = test ]; then
-    step "fetching Twilio's description of its APIs (@SIZE@)" twilio_openapi_current fetch_twilio_openapi
+    step "fetching Twilio's description of its APIs (1.2 MB)" twilio_openapi_current fetch_twilio_openapi
 fi
 run_steps

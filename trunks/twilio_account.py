@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from twilio.http import AsyncHttpClient
@@ -56,13 +56,10 @@ class Credentials:
     """Who asks: the account, and either its auth token or one of its API keys with its secret."""
 
     account_sid: str
-    user: str
-    secret: str
+    user: str = field(repr=False)
+    secret: str = field(repr=False)
     edge: str | None = None
     region: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Credentials({self.account_sid})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,5 +235,6 @@ class TwilioAccount:
 def _item(kind: str, parent: str, record: Any) -> Item:
     fields: dict[str, Value] = {name: getattr(record, name) for name in TOLD[kind]}
     if kind == "trunk":
-        fields["recording"] = str((record.recording or {}).get("mode", "do-not-record"))
+        recording: Mapping[str, object] = record.recording or {}
+        fields["recording"] = str(recording.get("mode", "do-not-record"))
     return Item(str(record.sid), parent, fields)

@@ -74,7 +74,9 @@ BY_CODE = {
     21255: _Meaning("refused", "The account has as many IP access control lists as Twilio allows."),
     21422: _Meaning("refused", "Somebody was quicker: search again and buy another one."),
     21452: _Meaning("refused", "There is no number in this area: search in another one."),
-    21631: _Meaning("refused", "The country asks for an address: Console > Phone Numbers > Addresses."),
+    21631: _Meaning(
+        "refused", "The country asks for an address: Console > Phone Numbers > Addresses."
+    ),
     21649: _Meaning(
         "refused",
         "The country asks for papers: Console > Phone Numbers > Regulatory Compliance > Bundles.",

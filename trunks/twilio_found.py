@@ -119,7 +119,7 @@ class Listing:
     def _associations(self, kind: str, marks: Mapping[str, str]) -> Iterator[Found]:
         for item in self.below.get(f"trunk_{kind}", ()):
             trunk, listed = marks[item.parent], marks.get(item.id, "")
-            # Somebody else's list stays on a trunk of ours; one of ours on the wrong trunk does not.
+            # Somebody else's list stays on our trunk; one of ours on a wrong trunk does not.
             name = trunk if listed == trunk else listed and f"{listed} on {trunk}"
             yield Found(
                 self._key(f"trunk_{kind}", name),

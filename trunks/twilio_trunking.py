@@ -81,7 +81,8 @@ class TwilioTrunking:
     async def found(self) -> Sequence[Found]:
         """List what is here."""
         lists = await _together(self._account.list(kind) for kind in _LISTED_ONCE)
-        listing = Listing(self._place, self._ours, *lists)
+        trunks, credential_lists, access_lists, numbers = lists
+        listing = Listing(self._place, self._ours, trunks, credential_lists, access_lists, numbers)
         self._remember(listing.numbers)
         marks = listing.marks()
         places = [
@@ -110,7 +111,10 @@ class TwilioTrunking:
         parent = refs.get(_PARENT.get(kind, ""), "")
         form = await self._number_form(wanted) if kind == "number" else _form(wanted, refs)
         item = await self._account.create(kind, form, parent)
-        await self._finish(wanted, item.id, refs, recording=_DEFAULT_RECORDING)
+        try:
+            await self._finish(wanted, item.id, refs, recording=_DEFAULT_RECORDING)
+        except TrunkError as error:
+            raise _half_done(error) from None
         return _made(wanted, item.id, refs)
 
     async def update(self, found: Found, wanted: Wanted, ids: Mapping[Key, str]) -> Found:
@@ -139,7 +143,7 @@ class TwilioTrunking:
     async def _finish(
         self, wanted: Wanted, id: str, refs: Mapping[str, str], *, recording: Value
     ) -> None:
-        """Do what Twilio takes only afterwards; a run that is killed before is completed by the next."""
+        """Do what Twilio takes only afterwards; the next run does it where this one is killed."""
         if wanted.key.kind == "trunk" and wanted.fields["recording"] != recording:
             await self._account.set_recording(id, str(wanted.fields["recording"]))
         if wanted.key.kind == "credential":
@@ -199,7 +203,7 @@ class TwilioTrunking:
         )
 
     async def buy_number(self, number: str) -> str:
-        """Buy a number, which costs money at once, and give its id; one that is ours already is not bought."""
+        """Buy a number and give its id; it costs money at once. One that is ours is not bought."""
         self._remember(await self._account.list("owned_number"))
         if number in self._numbers:
             return self._numbers[number][0]
@@ -264,6 +268,15 @@ def _form(wanted: Wanted, refs: Mapping[str, str]) -> dict[str, Value]:
             return {"ip_access_control_list_sid": refs["ip_access_control_list"]}
         case kind:
             raise ValueError(kind)
+
+
+def _half_done(error: TrunkError) -> TrunkError:
+    """Have whoever tries again look first: it is made already, though not completed."""
+    if not error.nothing_done:
+        return error
+    return TrunkError(
+        "carrier_error", error.message, error.fix, retryable=True, retry_after=error.retry_after
+    )
 
 
 def _made(wanted: Wanted, id: str, refs: Mapping[str, str]) -> Found:

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trunks.desired import Desired, Inbound, Outbound, Trunk
 from trunks.resources import Complaint, Key, Value, Wanted
@@ -42,7 +42,7 @@ class Fingerprints:
     """
 
     account_sid: str
-    secret: str
+    secret: str = field(repr=False)
 
     def of(self, username: str, password: str) -> str:
         """Give the digest of one credential."""

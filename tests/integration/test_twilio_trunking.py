@@ -393,7 +393,9 @@ async def test_a_domain_name_that_somebody_has_is_told() -> None:
     assert "write another one into `domain`" in refused.value.fix
 
 
-async def test_a_domain_name_of_another_trunk_in_the_account_is_seen_before_anything_is_done() -> None:
+async def test_a_domain_name_of_another_trunk_in_the_account_is_seen_before_anything_is_done() -> (
+    None
+):
     twilio = an_account()
     twilio.state.create_trunk({"FriendlyName": "PBX", "DomainName": "acme-main.pstn.twilio.com"})
     plan = await planned(twilio, a_file())

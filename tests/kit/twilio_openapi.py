@@ -19,18 +19,17 @@ from typing import Any, cast
 
 import httpx
 import jsonschema_rs
-import yaml
 
 from sandbox.speech.package_clients import WeightsError, fetch_members
 
 PACKAGE = "@twilio-alpha/mcp"
 VERSION = "0.7.0"
-SHA256 = "@SHA@"
+SHA256 = "7ff791d1023cad6372496d8aba1c49bc3ffbcf0989b9f96b3a83d2df9d6af755"
 #: Host -> the file of the package that describes it.
 MEMBERS = {
-    "trunking.twilio.com": "package/twilio-oai/spec/yaml/twilio_trunking_v1.yaml",
-    "api.twilio.com": "package/twilio-oai/spec/yaml/twilio_api_v2010.yaml",
-    "voice.twilio.com": "package/twilio-oai/spec/yaml/twilio_voice_v1.yaml",
+    "trunking.twilio.com": "package/twilio-oai/spec/json/twilio_trunking_v1.json",
+    "api.twilio.com": "package/twilio-oai/spec/json/twilio_api_v2010.json",
+    "voice.twilio.com": "package/twilio-oai/spec/json/twilio_voice_v1.json",
 }
 _METHODS = frozenset({"get", "post", "put", "delete", "patch"})
 
@@ -155,7 +154,10 @@ class Published:
         described = self._documents[url.host]
         for template, item in described["paths"].items():
             if method.lower() in item and _as_pattern(template).fullmatch(url.path):
-                parameters = [*item.get("parameters", ()), *item[method.lower()].get("parameters", ())]
+                parameters = [
+                    *item.get("parameters", ()),
+                    *item[method.lower()].get("parameters", ()),
+                ]
                 operation = {**item[method.lower()], "parameters": parameters}
                 return Operation(template, operation, described)
         raise LookupError(f"{method} {url.copy_with(query=None)} is not documented")
@@ -168,8 +170,7 @@ def document(host: str) -> Mapping[str, Any]:
     Errors: FileNotFoundError when it was not fetched: ``make test`` fetches it.
     """
     path = folder() / Path(MEMBERS[host]).name
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return _nullable_as_types(yaml.load(path.read_text(encoding="utf-8"), Loader=loader))
+    return _nullable_as_types(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _nullable_as_types(node: Any) -> Any:
@@ -178,7 +179,9 @@ def _nullable_as_types(node: Any) -> Any:
         return [_nullable_as_types(item) for item in cast("list[Any]", node)]
     if not isinstance(node, dict):
         return node
-    written = {key: _nullable_as_types(value) for key, value in cast("dict[str, Any]", node).items()}
+    written = {
+        key: _nullable_as_types(value) for key, value in cast("dict[str, Any]", node).items()
+    }
     if written.pop("nullable", False) is True:
         if isinstance(written.get("type"), str):
             written["type"] = [written["type"], "null"]

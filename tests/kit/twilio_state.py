@@ -37,8 +37,8 @@ def not_found(path: str) -> Refusal:
 class TwilioState:
     """One account's trunks, lists and numbers, by SID.
 
-    Shape: every item is the body that Twilio would tell, plus keys with a leading underscore that it
-    keeps for itself (passwords, associations).
+    Shape: every item is the body that Twilio would tell, plus keys with a leading underscore that
+    it keeps for itself (passwords, associations).
     """
 
     account_sid: str

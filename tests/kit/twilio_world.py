@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 from pydantic import SecretStr
 
 from tests.kit.twilio_standin import ACCOUNT_SID, AUTH_TOKEN, TwilioStandIn
@@ -13,6 +14,7 @@ from trunks.apply import Outcome, apply
 from trunks.desired import Desired
 from trunks.patience import Patience
 from trunks.steps import Plan
+from trunks.twilio_http import TwilioHttp
 from trunks.twilio_trunking import TwilioTrunking
 
 PASSWORD = "Longer-than-16-characters"
@@ -84,7 +86,11 @@ def the_adapter(desired: Desired) -> TwilioTrunking:
     """Build the adapter of the file's carrier."""
     carrier = desired.carriers["main"]
     assert isinstance(carrier, Twilio)
-    return TwilioTrunking(carrier_name="main", carrier=carrier, deployment=desired.deployment)
+    # Reading the machine's certificates takes longer than the rest of a test.
+    http = TwilioHttp(httpx.AsyncClient(verify=False))
+    return TwilioTrunking(
+        carrier_name="main", carrier=carrier, deployment=desired.deployment, http=http
+    )
 
 
 async def planned(twilio: TwilioStandIn, desired: Desired) -> Plan:
