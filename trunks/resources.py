@@ -81,7 +81,7 @@ class Found:
 
     @property
     def at(self) -> tuple[str, str]:
-        """Give what identifies it among all places."""
+        """Give its id, and whose id that is."""
         return (self.key.place if self.key else self.place), self.id
 
     @property
