@@ -73,6 +73,7 @@ FAULTS = {
     "account_not_active": "Warning: the carrier's account is suspended or closed.",
     "trial_account": "Warning: a trial account has few trunks and numbers, and calls few people.",
     "country_not_permitted": "Warning: the carrier's account may not call this country.",
+    "not_ours": "Warning: something is on a trunk of ours that was not made by us, and stays.",
     "only_in_console": "Warning: the carrier shows a setting that only its console changes.",
     "not_supported": "No adapter for this kind of carrier, or the carrier has no such thing.",
 }

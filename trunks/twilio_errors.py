@@ -121,6 +121,15 @@ def silence(code: str, asked: str) -> TrunkError:
     return TrunkError(code, f"Twilio {what}, asked to {asked}.", fix, retryable=True)
 
 
+def gibberish(asked: str) -> TrunkError:
+    """Say that an answer of success is none that Twilio gives."""
+    return TrunkError(
+        "carrier_error",
+        f"Asked to {asked}, something answered that is not Twilio: its answer is no JSON.",
+        "Look at proxies and portals between here and Twilio.",
+    )
+
+
 def _document(body: str) -> Mapping[str, Any]:
     try:
         document = json.loads(body)

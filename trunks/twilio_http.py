@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from trunks.twilio_errors import refusal, silence
+from trunks.twilio_errors import gibberish, refusal, silence
 
 #: Twilio limits how many requests of an account it works on at once (its error 20429).
 AT_ONCE = 4
@@ -49,16 +49,26 @@ class TwilioHttp:
                 raise silence("unreachable", asked) from None
             except httpx.TimeoutException:
                 raise silence("timeout", asked) from None
-            except httpx.TransportError:
+            except httpx.RequestError:
                 # It broke while the answer was awaited: done or not, nobody knows.
                 raise silence("timeout", asked) from None
         if not response.is_success:
             raise refusal(response.status_code, response.text, response.headers, asked)
+        if response.content and not _is_json(response):
+            raise gibberish(asked)
         return response
 
     async def aclose(self) -> None:
         """Let go of the connections."""
         await self._http.aclose()
+
+
+def _is_json(response: httpx.Response) -> bool:
+    try:
+        response.json()
+    except ValueError:
+        return False
+    return True
 
 
 def _in_words(method: str, url: str) -> str:

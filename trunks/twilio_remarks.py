@@ -7,6 +7,15 @@ from collections.abc import Iterator, Sequence
 from trunks.desired import Desired
 from trunks.resources import Complaint
 from trunks.twilio_account import CountryPermission, Item
+from trunks.twilio_found import Listing
+
+#: Kind -> what it does on a trunk, and the part of the file that it is beside.
+_STRANGERS = {
+    "origination_url": ("delivers calls to", ("inbound", "deliver_to")),
+    "ip_address": ("lets in", ("outbound", "from_addresses")),
+    "trunk_credential_list": ("lets in the list", ("outbound", "username")),
+    "trunk_ip_access_control_list": ("lets in the list", ("outbound", "from_addresses")),
+}
 
 
 def about_account(carrier: str, kind: str, status: str) -> Iterator[Complaint]:
@@ -54,3 +63,17 @@ def about_symmetric_rtp(
             f"Trunking > Trunks > {desired.mark(name)} > General."
         )
         yield Complaint(("trunks", name, "symmetric_rtp"), "only_in_console", said, warning=True)
+
+
+def about_strangers(desired: Desired, listing: Listing) -> Iterator[Complaint]:
+    """Name what is on a trunk of ours and was not made by us; it stays, and may be an intruder's."""
+    marks = listing.marks()
+    for found in listing.found():
+        if found.key is not None or found.kind not in _STRANGERS:
+            continue
+        verb, part = _STRANGERS[found.kind]
+        parent = next(marks[id] for id in found.refs.values() if marks.get(id))
+        name = parent.removeprefix(listing.ours)
+        if name in desired.trunks:
+            said = f"It {verb} {found.label}, which is not ours: remove it in Twilio's console."
+            yield Complaint(("trunks", name, *part), "not_ours", said, warning=True)

@@ -13,19 +13,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from trunks.accounts import Twilio
 from trunks.desired import Desired
 from trunks.errors import TrunkError
 from trunks.resources import Complaint, Found, Key, Value, Wanted
+from trunks.shop import Kind
 from trunks.twilio_account import AvailableNumber, Credentials, Item, TwilioAccount
 from trunks.twilio_found import Listing
 from trunks.twilio_http import TwilioHttp
-from trunks.twilio_remarks import about_account, about_countries, about_symmetric_rtp
+from trunks.twilio_remarks import (
+    about_account,
+    about_countries,
+    about_strangers,
+    about_symmetric_rtp,
+)
 from trunks.twilio_wanted import Fingerprints, Wishes, complaints, named
-
-NumberKind = Literal["local", "toll_free", "mobile"]
 
 _LISTED_ONCE = ("trunk", "credential_list", "ip_access_control_list", "owned_number")
 #: Kind -> the reference that leads to the trunk or list that it is in.
@@ -64,6 +68,7 @@ class TwilioTrunking:
         self._wishes = Wishes(self._place, carrier_name, fingerprints)
         #: Number -> its SID and that of its trunk, as last listed.
         self._numbers: dict[str, tuple[str, str]] = {}
+        self._listed: Listing | None = None
 
     @property
     def place(self) -> str:
@@ -80,6 +85,10 @@ class TwilioTrunking:
 
     async def found(self) -> Sequence[Found]:
         """List what is here."""
+        self._listed = await self._listing()
+        return self._listed.found()
+
+    async def _listing(self) -> Listing:
         lists = await _together(self._account.list(kind) for kind in _LISTED_ONCE)
         trunks, credential_lists, access_lists, numbers = lists
         listing = Listing(self._place, self._ours, trunks, credential_lists, access_lists, numbers)
@@ -94,7 +103,7 @@ class TwilioTrunking:
         below = await _together(self._account.list(kind, parent) for kind, parent in places)
         for (kind, _), items in zip(places, below, strict=True):
             listing.below.setdefault(kind, []).extend(items)
-        return listing.found()
+        return listing
 
     def _remember(self, numbers: Sequence[Item]) -> None:
         self._numbers = {
@@ -110,6 +119,8 @@ class TwilioTrunking:
         refs = {name: ids[key] for name, key in wanted.refs.items()}
         parent = refs.get(_PARENT.get(kind, ""), "")
         form = await self._number_form(wanted) if kind == "number" else _form(wanted, refs)
+        # An empty text clears a field, and there is nothing to clear yet.
+        form = {name: value for name, value in form.items() if value != ""}
         item = await self._account.create(kind, form, parent)
         try:
             await self._finish(wanted, item.id, refs, recording=_DEFAULT_RECORDING)
@@ -192,7 +203,7 @@ class TwilioTrunking:
         self,
         country: str,
         *,
-        kind: NumberKind = "local",
+        kind: Kind = "local",
         area_code: int | None = None,
         contains: str | None = None,
         limit: int = 20,
@@ -212,18 +223,17 @@ class TwilioTrunking:
     async def remarks(self, desired: Desired) -> Sequence[Complaint]:
         """Say what stands in the way of calls that no apply can change.
 
-        That is a trial or suspended account, countries that may not be called, and symmetric RTP,
-        which Twilio's API tells and does not set.
+        That is a trial or suspended account, countries that may not be called, symmetric RTP, which
+        Twilio's API tells and does not set, and what somebody else hung on a trunk of ours.
         """
-        (kind, status), permissions, trunks = await asyncio.gather(
-            self._account.kind_of_account(),
-            self._account.dialling_permissions(),
-            self._account.list("trunk"),
-        )
+        listing = self._listed or await self._listing()
+        kind, status = await self._account.kind_of_account()
+        permissions = await self._account.dialling_permissions()
         return [
             *about_account(self._carrier, kind, status),
             *about_countries(desired, self._carrier, permissions),
-            *about_symmetric_rtp(desired, self._carrier, trunks),
+            *about_symmetric_rtp(desired, self._carrier, listing.trunks),
+            *about_strangers(desired, listing),
         ]
 
     async def aclose(self) -> None:
@@ -240,7 +250,8 @@ def credentials_of(carrier: Twilio) -> Credentials:
         account_sid=carrier.account_sid,
         user=user,
         secret=secret.get_secret_value() if secret else "",
-        edge=carrier.edge,
+        # An edge alone is where our calls go; the API goes through it only to reach a region.
+        edge=carrier.edge if carrier.region else None,
         region=carrier.region,
     )
 

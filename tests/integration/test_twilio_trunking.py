@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+import respx
 from pydantic import SecretStr
 
 from tests.kit.twilio_standin import API_KEY, API_SECRET, Killed, TwilioStandIn
@@ -201,6 +202,14 @@ async def test_what_somebody_changed_by_hand_is_found_and_mended() -> None:
     assert picture(twilio) == as_wanted
 
 
+async def test_a_disaster_recovery_url_that_is_no_longer_wanted_is_cleared() -> None:
+    twilio = an_account()
+    await applied(twilio, a_file(main=FULL))
+    await applied(twilio, a_file())
+    assert twilio.state.of("TK")[0]["disaster_recovery_url"] is None
+    assert (await planned(twilio, a_file())).pending == ()
+
+
 async def test_a_credential_that_somebody_added_to_our_list_is_taken_out() -> None:
     twilio = an_account()
     await applied(twilio, a_file())
@@ -225,6 +234,7 @@ async def test_what_is_not_ours_is_never_touched() -> None:
     before = picture(twilio)
     plan = await applied(twilio, a_file())
     assert picture(twilio) == before
+    assert "not_ours" in await remarked(twilio, a_file())
     assert {one.label for one in plan.unmarked} == {
         "PBX",
         "PBX phones",
@@ -375,6 +385,30 @@ async def test_an_api_key_serves_as_well_as_the_auth_token() -> None:
     )
     await applied(twilio, desired.model_copy(update={"carriers": {"main": with_key}}))
     assert len(twilio.state.of("TK")) == 1
+
+
+async def test_an_account_in_a_region_is_asked_there() -> None:
+    twilio = an_account()
+    desired = a_file()
+    for fields, host in (
+        ({"edge": "dublin"}, "trunking.twilio.com"),
+        ({"edge": "dublin", "region": "ie1"}, "trunking.dublin.ie1.twilio.com"),
+    ):
+        carrier = desired.carriers["main"].model_copy(update=fields)
+        await planned(twilio, desired.model_copy(update={"carriers": {"main": carrier}}))
+        assert {e.url.host for e in twilio.exchanges if "Trunks" in e.url.path} == {host}
+        twilio.exchanges.clear()
+
+
+async def test_an_answer_of_something_between_us_and_twilio_is_told() -> None:
+    router = respx.MockRouter()
+    router.route().respond(200, html="<h1>Please log in</h1>")
+    with router:
+        adapter = the_adapter(a_file())
+        with pytest.raises(TrunkError) as portal:
+            await adapter.found()
+        await adapter.aclose()
+    assert (portal.value.code, portal.value.retryable) == ("carrier_error", False)
 
 
 async def test_a_trial_account_that_has_its_trunk_is_told_what_to_do() -> None:
