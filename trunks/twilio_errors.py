@@ -37,6 +37,10 @@ _INACTIVE = _Meaning(
     "not_permitted", "The account is suspended or closed: Console > Billing says why."
 )
 
+_IN_USE = _Meaning(
+    "conflict", "Another trunk or a SIP domain uses the list too: take it off there, run it again."
+)
+
 #: Twilio's error code -> what it is to us.
 BY_CODE = {
     20003: _CREDENTIALS,
@@ -50,6 +54,8 @@ BY_CODE = {
     21404: _Meaning("trial_account", _UPGRADE),
     20404: _Meaning("not_found", "Run the command again: it lists anew what is there."),
     20429: _Meaning("rate_limited", "Wait a little and run the command again."),
+    21236: _IN_USE,
+    21241: _IN_USE,
     21235: _Meaning("refused", "Compare allowed_addresses and the trunk's name with what it says."),
     21237: _Meaning("refused", "A list holds 100 addresses: write them as wider CIDR blocks."),
     21238: _Meaning("refused", "Twilio takes IPv4 addresses only."),

@@ -2,6 +2,8 @@
 
 Trunks, lists, origination URLs and addresses bear the mark in their own friendly name. A credential
 has no such name: it is ours if its list is. A number is ours while it belongs to a trunk of ours.
+An origination URL or an address that somebody made by hand on a trunk of ours holds its place there,
+so that it is imported instead of made once more.
 """
 
 from __future__ import annotations
@@ -43,8 +45,8 @@ class Listing:
             *(self._trunk(item, marks[item.id]) for item in self.trunks),
             *self._lists(marks),
             *self._credentials(marks),
-            *self._addresses(),
-            *self._origination_urls(),
+            *self._entries("ip_address", "ip_access_control_list", marks),
+            *self._entries("origination_url", "trunk", marks),
             *self._associations("credential_list", marks),
             *self._associations("ip_access_control_list", marks),
             *self._numbers(marks),
@@ -86,35 +88,27 @@ class Listing:
                 kind="credential",
             )
 
-    def _addresses(self) -> Iterator[Found]:
-        for item in self.below.get("ip_address", ()):
-            fields = {name: item.fields[name] for name in ("ip_address", "cidr_prefix_length")}
-            network = _network(fields)
+    def _entries(self, kind: str, parent: str, marks: Mapping[str, str]) -> Iterator[Found]:
+        """Give what is in trunks or lists of ours and bears a name of its own."""
+        told = [(item, *_TELL[kind](item)) for item in self.below.get(kind, ())]
+        marked = {
+            (item.parent, name)
+            for item, _, name in told
+            if mark_of(item.name, self.ours) == marks[item.parent]
+        }
+        for item, fields, name in told:
+            # By its own mark: in a trunk that was renamed, the old ones are still ours to delete.
+            mark = mark_of(item.name, self.ours)
+            claim = {f"{kind}:{marks[item.parent]}/{name}"}
             yield Found(
-                self._below(item, "ip_address", network),
+                self._key(kind, f"{mark}/{name}" if mark else ""),
                 item.id,
                 fields,
-                {"ip_access_control_list": item.parent},
-                label=network,
-                kind="ip_address",
+                {parent: item.parent},
+                label=name,
+                kind=kind,
+                claims=frozenset(() if (item.parent, name) in marked else claim),
             )
-
-    def _origination_urls(self) -> Iterator[Found]:
-        for item in self.below.get("origination_url", ()):
-            fields = {n: item.fields[n] for n in ("sip_url", "weight", "priority", "enabled")}
-            yield Found(
-                self._below(item, "origination_url", str(fields["sip_url"])),
-                item.id,
-                fields,
-                {"trunk": item.parent},
-                label=str(fields["sip_url"]),
-                kind="origination_url",
-            )
-
-    def _below(self, item: Item, kind: str, name: str) -> Key | None:
-        # By its own mark: in a trunk that was renamed, the old ones are still ours to delete.
-        mark = mark_of(item.name, self.ours)
-        return self._key(kind, f"{mark}/{name}" if mark else "")
 
     def _associations(self, kind: str, marks: Mapping[str, str]) -> Iterator[Found]:
         for item in self.below.get(f"trunk_{kind}", ()):
@@ -153,7 +147,18 @@ def mark_of(friendly_name: str, ours: str) -> str:
     return mark if mark.startswith(ours) else ""
 
 
-def _network(fields: Mapping[str, Value]) -> str:
-    prefix = fields["cidr_prefix_length"]
-    written = f"{fields['ip_address']}/{32 if prefix is None else prefix}"
-    return str(ipaddress.ip_network(written, strict=False))
+def _address(item: Item) -> tuple[Mapping[str, Value], str]:
+    prefix = item.fields["cidr_prefix_length"]
+    length = 32 if prefix is None else int(str(prefix))
+    ip_address = str(item.fields["ip_address"])
+    network = str(ipaddress.ip_network(f"{ip_address}/{length}", strict=False))
+    return {"ip_address": ip_address, "cidr_prefix_length": length}, network
+
+
+def _origination_url(item: Item) -> tuple[Mapping[str, Value], str]:
+    fields = {name: item.fields[name] for name in ("sip_url", "weight", "priority", "enabled")}
+    return fields, str(fields["sip_url"])
+
+
+#: Kind -> what is compared of an entry, and its name among the others.
+_TELL = {"ip_address": _address, "origination_url": _origination_url}

@@ -141,6 +141,7 @@ class Wishes:
                 },
                 refs={"ip_access_control_list": addresses},
                 explain="addresses of ours",
+                claims=frozenset({f"ip_address:{mark}/{network}"}),
             )
         yield self._association(mark, "ip_access_control_list")
 
@@ -164,6 +165,7 @@ class Wishes:
                 },
                 refs={"trunk": self._key("trunk", mark)},
                 explain="where Twilio delivers calls",
+                claims=frozenset({f"origination_url:{mark}/{delivery.url}"}),
             )
 
     def _number(self, name: str, mark: str, number: str) -> Wanted:

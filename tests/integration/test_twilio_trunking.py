@@ -17,12 +17,17 @@ from tests.kit.twilio_world import (
     an_account,
     an_outbound,
     applied,
+    patience,
     picture,
     planned,
     the_adapter,
 )
+from trunks.apply import Outcome, apply
 from trunks.desired import Desired
 from trunks.errors import TrunkError
+from trunks.importing import adoptions, only_adopting
+from trunks.looking import look
+from trunks.plan import plan
 from trunks.steps import Action
 
 FULL = a_trunk(
@@ -232,15 +237,56 @@ async def test_what_is_not_ours_is_never_touched() -> None:
     added = {"Weight": "1", "Priority": "1", "Enabled": "true", "FriendlyName": "by hand"}
     twilio.state.create_origination_url(ours["sid"], {**added, "SipUrl": "sip:192.0.2.1"})
     before = picture(twilio)
-    plan = await applied(twilio, a_file())
+    the_plan = await applied(twilio, a_file())
     assert picture(twilio) == before
     assert "not_ours" in await remarked(twilio, a_file())
-    assert {one.label for one in plan.unmarked} == {
+    assert {one.label for one in the_plan.unmarked} == {
         "PBX",
         "PBX phones",
         "+14155550102",
         "sip:192.0.2.1",
     }
+
+
+# -- what was made by hand
+
+
+async def test_what_was_made_by_hand_is_taken_over_and_not_made_twice() -> None:
+    twilio = an_account()
+    by_hand = twilio.state.create_trunk(
+        {"FriendlyName": "PBX", "DomainName": "acme-main.pstn.twilio.com"}
+    )
+    url = {"Weight": "1", "Priority": "1", "Enabled": "true", "FriendlyName": "the bridge"}
+    twilio.state.create_origination_url(by_hand["sid"], {**url, "SipUrl": "sip:203.0.113.7:5060"})
+    listed = twilio.state.create_list("CL", {"FriendlyName": "PBX phones"})
+    twilio.state.create_credential(listed["sid"], {"Username": "acme", "Password": PASSWORD})
+    twilio.state.associate_list(by_hand["sid"], "CL", listed["sid"])
+    for number in twilio.state.of("PN"):
+        number["trunk_sid"] = by_hand["sid"]
+    made = {sid for sid in twilio.state.items if sid[:2] in ("TK", "OU", "CL", "CR")}
+    await imported(twilio, a_file(), {"credential_list/main": listed["sid"]})
+    # Only now is the trunk ours, and what hangs on it is looked at.
+    await imported(twilio, a_file(), {})
+    await applied(twilio, a_file())
+    fresh = an_account()
+    await applied(fresh, a_file())
+    assert picture(twilio) == picture(fresh)
+    assert made <= set(twilio.state.items)
+    assert len(twilio.state.of("TK")) == len(twilio.state.of("CL")) == 1
+    assert (await planned(twilio, a_file())).pending == ()
+
+
+async def imported(twilio: TwilioStandIn, desired: Desired, named: dict[str, str]) -> None:
+    """Do what `dialer trunks import` does."""
+    with twilio.router():
+        adapter = the_adapter(desired)
+        found = await look([adapter], patience(1))
+        wanted = adapter.wanted(desired)
+        adopting = adoptions(wanted, found, named)
+        steps = only_adopting(plan(wanted, found, adopting=adopting))
+        results = await apply(steps, [adapter], patience=patience(1))
+        await adapter.aclose()
+    assert results and all(result.outcome is Outcome.DONE for result in results)
 
 
 # -- passwords
@@ -252,8 +298,8 @@ async def test_a_new_password_is_written_and_an_old_one_is_not() -> None:
     changed = a_file(
         main=a_trunk(outbound=an_outbound(password=SecretStr("Another-one-of-2026-entirely")))
     )
-    plan = await applied(twilio, changed)
-    [step] = plan.pending
+    the_plan = await applied(twilio, changed)
+    [step] = the_plan.pending
     assert (step.action, step.key.kind) == (Action.UPDATE, "credential")
     assert set(step.changes) == {"password_fingerprint"}
     assert twilio.state.of("CR")[0]["_password"] == "Another-one-of-2026-entirely"
@@ -262,10 +308,10 @@ async def test_a_new_password_is_written_and_an_old_one_is_not() -> None:
 
 async def test_no_password_is_in_a_friendly_name_or_a_plan() -> None:
     twilio = an_account()
-    plan = await applied(twilio, a_file())
+    the_plan = await applied(twilio, a_file())
     names = " ".join(str(item.get("friendly_name")) for item in twilio.state.items.values())
     assert PASSWORD not in names
-    assert PASSWORD not in repr(plan)
+    assert PASSWORD not in repr(the_plan)
 
 
 async def test_a_password_is_set_again_where_that_is_asked_for() -> None:
@@ -284,8 +330,8 @@ async def test_a_number_of_another_trunk_is_in_the_way() -> None:
     twilio = an_account()
     theirs = twilio.state.create_trunk({"FriendlyName": "PBX"})
     twilio.state.of("PN")[0]["trunk_sid"] = theirs["sid"]
-    plan = await planned(twilio, a_file())
-    [conflict] = [step for step in plan.pending if step.action is Action.CONFLICT]
+    the_plan = await planned(twilio, a_file())
+    [conflict] = [step for step in the_plan.pending if step.action is Action.CONFLICT]
     assert conflict.key.name == f"acme/{NUMBER}"
     assert conflict.found is not None and conflict.found.refs["trunk"] == theirs["sid"]
 
@@ -435,8 +481,8 @@ async def test_a_domain_name_of_another_trunk_in_the_account_is_seen_before_anyt
 ):
     twilio = an_account()
     twilio.state.create_trunk({"FriendlyName": "PBX", "DomainName": "acme-main.pstn.twilio.com"})
-    plan = await planned(twilio, a_file())
-    assert [s.key.kind for s in plan.pending if s.action is Action.CONFLICT] == ["trunk"]
+    the_plan = await planned(twilio, a_file())
+    assert [s.key.kind for s in the_plan.pending if s.action is Action.CONFLICT] == ["trunk"]
 
 
 async def test_what_is_already_gone_is_no_error_to_delete() -> None:

@@ -43,6 +43,7 @@ class TwilioState:
 
     account_sid: str
     trial: bool = False
+    most_trunks: int = 100
     #: Domain names that other accounts have.
     foreign_domains: set[str] = field(default_factory=set[str])
     #: Numbers that could be bought.
@@ -80,7 +81,7 @@ class TwilioState:
 
     def create_trunk(self, form: dict[str, str]) -> Item:
         """Make a trunk; all of its fields may be left out."""
-        limit = 1 if self.trial else 100
+        limit = 1 if self.trial else self.most_trunks
         if len(self.of("TK")) >= limit:
             raise Refusal(400, 21244, "Maximum number of trunks reached")
         trunk: Item = {
