@@ -24,7 +24,7 @@ class _Meaning:
 
 _CREDENTIALS = _Meaning(
     "credentials_refused",
-    "Compare TWILIO_ACCOUNT_SID and its auth token, or the API key and its secret, with Console > "
+    "Compare {at}.account_sid and {at}.auth_token, or api_key and api_secret, with Console > "
     "Account > API keys & tokens; a key belongs to one account and to one region.",
 )
 _UPGRADE = "Upgrade the account (Console > Billing > Upgrade), or give back what it already has."
@@ -48,7 +48,8 @@ BY_CODE = {
     10001: _INACTIVE,
     20006: _PERMITTED,
     20008: _Meaning(
-        "credentials_refused", "Those are test credentials: use the live ones of the same page."
+        "credentials_refused",
+        "{at}.auth_token is that of the test credentials: use the live one of the same page.",
     ),
     10002: _Meaning("trial_account", _UPGRADE),
     21404: _Meaning("trial_account", _UPGRADE),
@@ -100,9 +101,19 @@ _RETRYABLE = frozenset({"rate_limited", "carrier_error", "timeout", "unreachable
 
 
 def refusal(
-    status: int, body: str, headers: Mapping[str, str], asked: str, *, now: datetime | None = None
+    status: int,
+    body: str,
+    headers: Mapping[str, str],
+    asked: str,
+    *,
+    credentials_at: str = "carriers",
+    now: datetime | None = None,
 ) -> TrunkError:
-    """Translate an answer that is none: ``asked`` says in a few words what the request was."""
+    """Translate an answer that is none.
+
+    Shape: ``asked`` says in a few words what the request was, ``credentials_at`` where the
+    credentials stand in the file.
+    """
     document = _document(body)
     twilio_code = document.get("code")
     said = str(document.get("message") or document.get("title") or f"HTTP status {status}")
@@ -114,7 +125,7 @@ def refusal(
     return TrunkError(
         meaning.code,
         f"Twilio refused to {asked}: {told}.",
-        meaning.fix,
+        meaning.fix.replace("{at}", credentials_at),
         retryable=meaning.code in _RETRYABLE,
         retry_after=_seconds(headers.get("retry-after"), now or datetime.now(UTC)),
     )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import ssl
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import httpx
@@ -24,8 +27,10 @@ class TwilioHttp:
     """
 
     def __init__(self, http: httpx.AsyncClient | None = None) -> None:
-        self._http = http or httpx.AsyncClient(timeout=_TIMEOUT)
+        self._http = http or httpx.AsyncClient(timeout=_TIMEOUT, verify=_trusted())
         self._places = asyncio.Semaphore(AT_ONCE)
+        #: Where the credentials stand in the file, for the sentence that says what to check.
+        self.credentials_at = "carriers"
 
     async def send(
         self,
@@ -53,7 +58,13 @@ class TwilioHttp:
                 # It broke while the answer was awaited: done or not, nobody knows.
                 raise silence("timeout", asked) from None
         if not response.is_success:
-            raise refusal(response.status_code, response.text, response.headers, asked)
+            raise refusal(
+                response.status_code,
+                _without(str((form or {}).get("Password", "")), response.text),
+                response.headers,
+                asked,
+                credentials_at=self.credentials_at,
+            )
         if response.content and not _is_json(response):
             raise gibberish(asked)
         return response
@@ -61,6 +72,19 @@ class TwilioHttp:
     async def aclose(self) -> None:
         """Let go of the connections."""
         await self._http.aclose()
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Read the certificates that are trusted once, which takes longer than a request."""
+    return httpx.create_ssl_context()
+
+
+def _without(secret: str, text: str) -> str:
+    """Cross a secret out of what Twilio says, should it repeat what it was sent."""
+    for written in (secret, json.dumps(secret)[1:-1]) if secret else ():
+        text = text.replace(written, "***")
+    return text
 
 
 def _is_json(response: httpx.Response) -> bool:

@@ -31,7 +31,7 @@ from trunks.twilio_remarks import (
 )
 from trunks.twilio_wanted import Fingerprints, Wishes, complaints, named
 
-_LISTED_ONCE = ("trunk", "credential_list", "ip_access_control_list", "owned_number")
+_LISTED_ONCE = ("credential_list", "ip_access_control_list", "owned_number")
 #: Kind -> the reference that leads to the trunk or list that it is in.
 _PARENT = {
     "origination_url": "trunk",
@@ -61,7 +61,9 @@ class TwilioTrunking:
     ) -> None:
         credentials = credentials_of(carrier)
         self._place = f"twilio:{carrier_name}"
-        self._account = TwilioAccount(credentials, http or TwilioHttp())
+        http = http or TwilioHttp()
+        http.credentials_at = f"carriers.{carrier_name}"
+        self._account = TwilioAccount(credentials, http)
         self._carrier = carrier_name
         self._ours = f"{deployment}/"
         fingerprints = Fingerprints(credentials.account_sid, credentials.secret)
@@ -89,8 +91,10 @@ class TwilioTrunking:
         return self._listed.found()
 
     async def _listing(self) -> Listing:
+        # The first alone: wrong credentials are refused once, not four times.
+        trunks = await self._account.list("trunk")
         lists = await _together(self._account.list(kind) for kind in _LISTED_ONCE)
-        trunks, credential_lists, access_lists, numbers = lists
+        credential_lists, access_lists, numbers = lists
         listing = Listing(self._place, self._ours, trunks, credential_lists, access_lists, numbers)
         self._remember(listing.numbers)
         marks = listing.marks()

@@ -95,7 +95,7 @@ class Wishes:
             self._key("trunk", mark),
             {
                 "domain_name": domain,
-                "secure": trunk.secure,
+                "secure": _is_secure(trunk),
                 "transfer_mode": trunk.transfer,
                 "transfer_caller_id": "from-transferee",
                 "cnam_lookup_enabled": trunk.cnam,
@@ -183,6 +183,9 @@ def complaints(desired: Desired, carrier: str) -> list[Complaint]:
     found: list[Complaint] = []
     for name, trunk in desired.trunks_at(carrier).items():
         path = ("trunks", name)
+        if trunk.encryption == "require" and trunk.transport != "tls":
+            said = "Twilio encrypts media on secure trunks only, which need transport: tls."
+            found.append(Complaint((*path, "encryption"), "secure_needs_tls", said))
         if len(desired.mark(name)) > _LONGEST_MARK:
             allowed = _LONGEST_MARK - len(desired.mark(""))
             said = f"Twilio keeps short names: {allowed} characters at most here."
@@ -229,9 +232,14 @@ def _about_inbound(path: tuple[str, ...], trunk: Trunk, inbound: Inbound) -> Ite
         tls = f"sip:{delivery.url.partition(':')[2].partition(';')[0]};transport=tls"
         if delivery.url.startswith("sips:"):
             yield Complaint(where, "not_a_sip_uri", f"Twilio knows no sips: write {tls}")
-        elif trunk.secure and not delivery.url.endswith(";transport=tls"):
+        elif _is_secure(trunk) and not delivery.url.endswith(";transport=tls"):
             said = f"A secure trunk delivers by TLS only: write {tls}"
             yield Complaint(where, "secure_needs_tls", said)
+
+
+def _is_secure(trunk: Trunk) -> bool:
+    """Tell whether Twilio's Secure Trunking is meant: without it Twilio refuses SRTP (32207)."""
+    return trunk.secure or trunk.encryption == "require"
 
 
 def _is_mixed(password: str) -> bool:

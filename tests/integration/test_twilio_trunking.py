@@ -306,6 +306,15 @@ async def test_a_new_password_is_written_and_an_old_one_is_not() -> None:
     assert (await planned(twilio, changed)).pending == ()
 
 
+async def test_a_password_that_twilio_repeats_is_crossed_out() -> None:
+    twilio = an_account()
+    weak = "password-without-a-digit"
+    with pytest.raises(TrunkError) as refused:
+        await applied(twilio, a_file(main=a_trunk(outbound=an_outbound(password=SecretStr(weak)))))
+    assert (refused.value.code, "***" in refused.value.message) == ("refused", True)
+    assert weak not in str(refused.value)
+
+
 async def test_no_password_is_in_a_friendly_name_or_a_plan() -> None:
     twilio = an_account()
     the_plan = await applied(twilio, a_file())
@@ -414,9 +423,9 @@ async def test_wrong_credentials_are_told_and_nothing_is_tried() -> None:
     with pytest.raises(TrunkError) as refused:
         await applied(twilio, wrong)
     assert (refused.value.code, refused.value.retryable) == ("credentials_refused", False)
-    assert "API keys" in refused.value.fix
+    assert "carriers.main.account_sid" in refused.value.fix
     assert "not the token" not in str(refused.value)
-    assert twilio.writes() == []
+    assert (len(twilio.exchanges), twilio.writes()) == (1, [])
 
 
 async def test_an_api_key_serves_as_well_as_the_auth_token() -> None:

@@ -336,7 +336,7 @@ def _set_password(credential: Item, form: dict[str, str]) -> None:
     password = form.get("Password", "")
     mixed = password.lower() != password and password.upper() != password
     if len(password) < 12 or not mixed or not any(c.isdigit() for c in password):
-        raise Refusal(400, 21243, "Password needs 12 characters, a digit and mixed case")
+        raise Refusal(400, 21243, f"{password} needs 12 characters, a digit and mixed case")
     credential["_password"] = password
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 from pydantic import SecretStr
 
 from tests.kit.twilio_standin import ACCOUNT_SID, AUTH_TOKEN, TwilioStandIn
@@ -14,7 +13,6 @@ from trunks.apply import Outcome, apply
 from trunks.desired import Desired
 from trunks.patience import Patience
 from trunks.steps import Plan
-from trunks.twilio_http import TwilioHttp
 from trunks.twilio_trunking import TwilioTrunking
 
 PASSWORD = "Longer-than-16-characters"
@@ -86,11 +84,7 @@ def the_adapter(desired: Desired) -> TwilioTrunking:
     """Build the adapter of the file's carrier."""
     carrier = desired.carriers["main"]
     assert isinstance(carrier, Twilio)
-    # Reading the machine's certificates takes longer than the rest of a test.
-    http = TwilioHttp(httpx.AsyncClient(verify=False))
-    return TwilioTrunking(
-        carrier_name="main", carrier=carrier, deployment=desired.deployment, http=http
-    )
+    return TwilioTrunking(carrier_name="main", carrier=carrier, deployment=desired.deployment)
 
 
 async def planned(twilio: TwilioStandIn, desired: Desired) -> Plan:

@@ -65,6 +65,14 @@ def test_a_trunk_with_all_that_twilio_has_is_right() -> None:
         ),
         (
             {
+                "encryption": "require",
+                "inbound": {"deliver_to": [{"url": "sip:203.0.113.7:5061;transport=tls"}]},
+            },
+            ("encryption",),
+            "secure_needs_tls",
+        ),
+        (
+            {
                 "inbound": {
                     "deliver_to": [{"url": "sip:203.0.113.7:5060"}],
                     "username": "twilio",
@@ -115,6 +123,14 @@ def test_an_edge_is_no_part_of_the_domain_name_at_twilio() -> None:
     desired = a_file()
     [trunk] = [w for w in _wanted(desired) if w.key.kind == "trunk"]
     assert trunk.fields["domain_name"] == "acme-main.pstn.twilio.com"
+
+
+def test_a_trunk_that_must_encrypt_is_a_secure_one_at_twilio() -> None:
+    secured: list[Any] = []
+    for fields in ({}, {"secure": True}, {"encryption": "allow"}, {"encryption": "require"}):
+        wanted = _wanted(a_file(main=a_trunk(transport="tls", **fields)))
+        secured += [w.fields["secure"] for w in wanted if w.key.kind == "trunk"]
+    assert secured == [False, True, False, True]
 
 
 def test_secrets_are_not_shown() -> None:
