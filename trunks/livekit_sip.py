@@ -42,7 +42,7 @@ from trunks.livekit_wanted import INBOUND, OUTBOUND, RULE, LiveKitWishes
 from trunks.resources import Complaint, Found, Key, Value, Wanted
 
 if TYPE_CHECKING:
-    from trunks.desired import Desired
+    from trunks.desired import Desired, LiveKit
 
 _TRANSPORTS = {
     "auto": SIPTransport.SIP_TRANSPORT_AUTO,
@@ -65,11 +65,11 @@ _Info = SIPOutboundTrunkInfo | SIPInboundTrunkInfo | SIPDispatchRuleInfo
 class LiveKitSip:
     """The adapter for one LiveKit."""
 
-    def __init__(self, *, url: str, api_key: str, api_secret: str, wishes: LiveKitWishes) -> None:
-        self._url = url
-        self._key = api_key
-        self._secret = api_secret
-        self._wishes = wishes
+    def __init__(
+        self, *, livekit: LiveKit, deployment: str, agent_name: str = "telephony"
+    ) -> None:
+        self._livekit = livekit
+        self._wishes = LiveKitWishes(deployment, agent_name)
         self._session: aiohttp.ClientSession | None = None
         self._client: api.LiveKitAPI | None = None
         #: As last listed: an update starts from it, so that what is not ours to set stays.
@@ -85,8 +85,8 @@ class LiveKitSip:
         return self._wishes.wanted(desired)
 
     def check(self, desired: Desired) -> Sequence[Complaint]:
-        """Judge the file by LiveKit's rules."""
-        return self._wishes.check(desired)
+        """Find nothing: what LiveKit would take and do something else with, the file cannot say."""
+        return ()
 
     async def found(self) -> Sequence[Found]:
         """List both kinds of trunks and the rules, each with one request."""
@@ -156,7 +156,12 @@ class LiveKitSip:
         if self._client is None:
             self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
             self._client = api.LiveKitAPI(
-                self._url, self._key, self._secret, session=self._session, failover=False
+                self._livekit.url,
+                self._livekit.api_key,
+                self._livekit.api_secret.get_secret_value(),
+                session=self._session,
+                # A request that was sent again elsewhere would make a thing twice.
+                failover=False,
             )
         return self._client.sip
 

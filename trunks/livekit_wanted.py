@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
-from trunks.resources import Complaint, Key, Value, Wanted
+from trunks.resources import Key, Value, Wanted
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -33,7 +33,7 @@ class LiveKitWishes:
     """
 
     deployment: str
-    agent_name: str
+    agent_name: str = "telephony"
     longest_call: timedelta = timedelta(hours=4)
     place: str = "livekit"
 
@@ -48,20 +48,6 @@ class LiveKitWishes:
             wanted
             for name, trunk in desired.trunks.items()
             for wanted in self._of_trunk(desired, name, trunk)
-        ]
-
-    def check(self, desired: Desired) -> Sequence[Complaint]:
-        """Find what LiveKit would refuse, or take and do something else with."""
-        return [
-            Complaint(
-                ("trunks", name, "inbound", "allowed_addresses"),
-                "firewall_needed",
-                "LiveKit also believes a From header that names one of these networks as its host: "
-                "let a firewall admit only them to the SIP port.",
-                warning=True,
-            )
-            for name, trunk in desired.trunks.items()
-            if trunk.inbound and trunk.inbound.allowed_addresses and not trunk.inbound.username
         ]
 
     def claims(self, kind: str, fields: Mapping[str, Value]) -> frozenset[str]:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import httpx
 
 from trunks.errors import TrunkError
+from trunks.resources import Found, Key, Wanted
 
 Json = dict[str, Any]
 
@@ -162,6 +163,19 @@ class RestApi:
                 retry_after=_retry_after(answer),
             )
         return TrunkError("refused", f"{name} refused it with {status}.{said}", "See trunks.yaml.")
+
+
+def as_made(wanted: Wanted, ids: Mapping[Key, str], id: str) -> Found:
+    """Say what is there after a carrier did as it was asked, and told no more than an id."""
+    return Found(
+        wanted.key,
+        id,
+        {name: value for name, value in wanted.fields.items() if name not in wanted.secrets},
+        refs={name: ids[key] for name, key in wanted.refs.items()},
+        label=wanted.key.name,
+        kind=wanted.key.kind,
+        claims=wanted.claims,
+    )
 
 
 def _secrets(body: Json | None) -> frozenset[str]:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from livekit import api
+from pydantic import SecretStr
 
 from tests.kit.servers import (
     LIVEKIT_KEY,
@@ -22,8 +23,8 @@ from tests.kit.servers import (
 from tests.kit.sip_caller import Knock, knocking
 from tests.kit.trunk_files import NUMBER, OTHER_NUMBER, desired
 from tests.kit.until import until
+from trunks.desired import LiveKit
 from trunks.livekit_sip import LiveKitSip
-from trunks.livekit_wanted import LiveKitWishes
 from trunks.resources import Key
 
 CARRIER = "127.0.0.3"
@@ -71,12 +72,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bridge, 
 async def phones(servers: tuple[Bridge, str]) -> AsyncGenerator[Phones]:
     """Give the bridge with the trunk of the file, for calls from the carrier's address."""
     bridge, url = servers
-    adapter = LiveKitSip(
-        url=url,
-        api_key=LIVEKIT_KEY,
-        api_secret=LIVEKIT_SECRET,
-        wishes=LiveKitWishes(deployment="acme", agent_name="telephony"),
-    )
+    livekit = LiveKit(url=url, api_key=LIVEKIT_KEY, api_secret=SecretStr(LIVEKIT_SECRET))
+    adapter = LiveKitSip(livekit=livekit, deployment="acme")
     ids: dict[Key, str] = {}
     client = api.LiveKitAPI(url, LIVEKIT_KEY, LIVEKIT_SECRET)
     for wanted in adapter.wanted(desired(ALLOWED)):
@@ -139,7 +136,7 @@ async def test_a_from_header_that_quotes_the_list_gets_past_it_so_a_firewall_has
     phones: Phones,
 ) -> None:
     # github.com/livekit/protocol, sip/sip.go: `mask == host`. When this fails, upstream has mended
-    # it, and the warning in trunks/livekit_wanted.py and docs/carriers.md can go.
+    # it, and the warnings in trunks/livekit_sip.py and docs/carriers.md can go.
     forged = Knock(STRANGER, phones.bridge.sip_port, NUMBER, from_host=f"{CARRIER}/32")
     with knocking(forged):
         assert await until(phones.rooms, what="a room for the forged call")

@@ -15,15 +15,17 @@ from livekit.protocol.sip import (
     SIPMediaEncryption,
     SIPOutboundTrunkInfo,
 )
+from pydantic import SecretStr
 
 from dialer.adapters.livekit_session import LiveKitSession
 from dialer.adapters.livekit_trunk import LiveKitTrunks
 from dialer.calls.trunk import WantedTrunk
 from tests.kit.servers import LIVEKIT_KEY, LIVEKIT_SECRET, MediaServers, free_port
 from tests.kit.trunk_files import NUMBER, OTHER_NUMBER, PASSWORD, desired
+from trunks.desired import LiveKit
 from trunks.errors import TrunkError
 from trunks.livekit_sip import LiveKitSip
-from trunks.livekit_wanted import INBOUND, OUTBOUND, RULE, LiveKitWishes
+from trunks.livekit_wanted import INBOUND, OUTBOUND, RULE
 from trunks.resources import Found, Key, Wanted
 
 CHANGES: list[tuple[str, Any]] = [
@@ -39,10 +41,11 @@ CHANGES: list[tuple[str, Any]] = [
 ]
 
 
-def adapter(media: MediaServers, **given: Any) -> LiveKitSip:
+def adapter(media: MediaServers, deployment: str = "acme", **given: Any) -> LiveKitSip:
     with_ = {"url": media.livekit_url, "api_key": LIVEKIT_KEY, "api_secret": LIVEKIT_SECRET}
-    wishes = LiveKitWishes(deployment=given.pop("deployment", "acme"), agent_name="telephony")
-    return LiveKitSip(**{**with_, **given}, wishes=wishes)
+    with_ |= given
+    secret = SecretStr(with_.pop("api_secret"))
+    return LiveKitSip(livekit=LiveKit(**with_, api_secret=secret), deployment=deployment)
 
 
 @pytest_asyncio.fixture
