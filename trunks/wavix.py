@@ -1,7 +1,8 @@
 """Wavix: a trunk to dial through, and where calls to numbers go.
 
 A number of Wavix sends its calls to a SIP URI by itself, without a trunk. Nothing on it tells who set
-that, so a number is ours when the file names it, and one that leaves the file keeps its way.
+that: a number is ours when the file names it and its calls go to SIP URIs. One that leaves the file
+keeps its way.
 
 Source: https://docs.wavix.com/sip-trunking/sip-trunks; the schemas are those of Wavix's own client,
 github.com/Wavix/wavix-node-sdk (``SipTrunkCreateRequest``, ``SipTrunkSummary``, ``NumberDestination``).
@@ -170,9 +171,10 @@ class WavixTrunking:
     def _number(self, told: Json) -> Found:
         number = f"+{told['number']}"
         ways = sorted(cast("list[Json]", told["destination"]), key=lambda way: way["priority"])
+        ours = number in self._ours and all(way["transport"] == _TO_A_URI for way in ways)
         name = f"{self._deployment}/{number}"
         return Found(
-            Key(self.place, NUMBER, name) if number in self._ours else None,
+            Key(self.place, NUMBER, name) if ours else None,
             str(told["id"]),
             {"destinations": tuple(str(way["destination"]) for way in ways)},
             label=f"{number} (goes to {ways[0]['destination']})",

@@ -106,6 +106,10 @@ class Standin:
         """Do what is asked."""
         raise NotImplementedError
 
+    def route_elsewhere(self, number: str) -> None:
+        """Use a number for something else, as somebody might have done by hand."""
+        raise NotImplementedError
+
     def not_found(self) -> httpx.Response:
         """Say that there is no such thing."""
         return httpx.Response(404, json=self.refusal("Not found"))
