@@ -8,7 +8,8 @@ What LiveKit makes of them decides who may ring, so a few things are never left 
   entry is also met by a From header with just that host, so a firewall has to stand in front of it.
 - An individual rule names the room and the participant after the caller's number unless it is told
   to hide it (``EvaluateDispatchRule``): ours hides it, and the worker reads the two headers.
-- ``inbound_numbers`` of a rule and ``allowed_numbers`` of a trunk filter the *caller*: ours are empty.
+- ``inbound_numbers`` of a rule and ``allowed_numbers`` of a trunk filter the *caller*: ours have
+  none.
 
 Source: livekit-api 1.x, ``livekit/api/sip_service.py`` (where ``create_sip_outbound_trunk`` and the
 like are deprecated for ``create_outbound_trunk``); livekit-server 1.13.5, ``pkg/service/sip.go``;
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, cast
 import aiohttp
 from google.protobuf.duration_pb2 import Duration
 from livekit import api
+from livekit.api.sip_service import SipService
 from livekit.protocol.agent_dispatch import RoomAgentDispatch
 from livekit.protocol.sip import (
     SIPCodec,
@@ -65,9 +67,7 @@ _Info = SIPOutboundTrunkInfo | SIPInboundTrunkInfo | SIPDispatchRuleInfo
 class LiveKitSip:
     """The adapter for one LiveKit."""
 
-    def __init__(
-        self, *, livekit: LiveKit, deployment: str, agent_name: str = "telephony"
-    ) -> None:
+    def __init__(self, *, livekit: LiveKit, deployment: str, agent_name: str = "telephony") -> None:
         self._livekit = livekit
         self._wishes = LiveKitWishes(deployment, agent_name)
         self._session: aiohttp.ClientSession | None = None
@@ -152,7 +152,7 @@ class LiveKitSip:
         self._client = self._session = None
 
     @property
-    def _sip(self) -> api.sip_service.SipService:
+    def _sip(self) -> SipService:
         if self._client is None:
             self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
             self._client = api.LiveKitAPI(

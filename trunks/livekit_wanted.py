@@ -96,9 +96,7 @@ class LiveKitWishes:
             explain=f"dial through {address}",
         )
 
-    def _inbound(
-        self, mark: str, trunk: Trunk, inbound: Inbound, numbers: Sequence[str]
-    ) -> Wanted:
+    def _inbound(self, mark: str, trunk: Trunk, inbound: Inbound, numbers: Sequence[str]) -> Wanted:
         fields: dict[str, Value] = {
             "numbers": tuple(sorted(numbers)),
             "allowed_addresses": tuple(sorted(inbound.allowed_addresses)),

@@ -15,7 +15,7 @@ from trunks import plivo_wanted
 from trunks.errors import TrunkError
 from trunks.plivo_wanted import CREDENTIAL, INBOUND, NUMBER, OUTBOUND, PLACES, URI
 from trunks.resources import Complaint, Found, Key, Value, Wanted
-from trunks.rest_api import MOST_PAGES, Json, RestApi, as_made
+from trunks.rest_api import MOST_PAGES, Json, RestApi, as_made, part
 
 if TYPE_CHECKING:
     from trunks.accounts import Plivo
@@ -116,7 +116,7 @@ class PlivoZentrunk:
         for page in range(MOST_PAGES):
             told = await self._api.get(path, limit=_PAGE, offset=page * _PAGE)
             items += told.get("objects") or []
-            if not (told.get("meta") or {}).get("next"):
+            if not part(told, "meta").get("next"):
                 break
         return items
 

@@ -165,6 +165,11 @@ class RestApi:
         return TrunkError("refused", f"{name} refused it with {status}.{said}", "See trunks.yaml.")
 
 
+def part(told: Json, name: str) -> Json:
+    """Give an object inside of what was told; an empty one where there is none."""
+    return cast(Json, told.get(name) or {})
+
+
 def as_made(wanted: Wanted, ids: Mapping[Key, str], id: str) -> Found:
     """Say what is there after a carrier did as it was asked, and told no more than an id."""
     return Found(

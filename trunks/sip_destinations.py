@@ -23,7 +23,7 @@ class Destination:
 
 
 def destinations(trunk: Trunk) -> Sequence[Destination]:
-    """Give where a trunk's calls go, the first to be tried first; what is not enabled is left out."""
+    """Give where a trunk's calls go, in the order of trying; what is not enabled is left out."""
     deliveries = trunk.inbound.deliver_to if trunk.inbound is not None else ()
     enabled = [delivery for delivery in deliveries if delivery.enabled]
     return [_destination(one, trunk) for one in sorted(enabled, key=lambda one: one.priority)]
@@ -38,4 +38,6 @@ def _destination(delivery: Delivery, trunk: Trunk) -> Destination:
     if not transport:
         fallback = "udp" if trunk.transport == "auto" else trunk.transport
         transport = "tls" if scheme == "sips" else fallback
-    return Destination(host, int(port) if port else (5061 if transport == "tls" else 5060), transport)
+    return Destination(
+        host, int(port) if port else (5061 if transport == "tls" else 5060), transport
+    )

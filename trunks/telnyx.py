@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from trunks import telnyx_wanted
 from trunks.errors import TrunkError
 from trunks.resources import Complaint, Found, Key, Value, Wanted
-from trunks.rest_api import MOST_PAGES, Json, RestApi, as_made
+from trunks.rest_api import MOST_PAGES, Json, RestApi, as_made, part
 from trunks.telnyx_wanted import CONNECTION, FIRST, FQDN, NUMBER, PROFILE
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class TelnyxTrunking:
             query = {"page[number]": page, "page[size]": _PAGE}
             told = await self._api.get(_PATHS[kind], **query)
             items += told["data"]
-            if page >= int(told.get("meta", {}).get("total_pages") or 1):
+            if page >= int(part(told, "meta").get("total_pages") or 1):
                 break
         return items
 
@@ -149,7 +149,7 @@ class TelnyxTrunking:
 
     def _connection(self, told: Json) -> Found:
         name = str(told["connection_name"])
-        inbound = told.get("inbound") or {}
+        inbound = part(told, "inbound")
         fields: dict[str, Value] = {
             "active": bool(told.get("active")),
             "transport": str(told.get("transport_protocol") or "").lower(),
@@ -160,7 +160,7 @@ class TelnyxTrunking:
         password = str(told.get("password") or "")
         if password.strip("*"):
             fields["password"] = password
-        profile = (told.get("outbound") or {}).get("outbound_voice_profile_id")
+        profile = part(told, "outbound").get("outbound_voice_profile_id")
         return Found(
             self._key(CONNECTION, name),
             str(told["id"]),
@@ -275,5 +275,4 @@ def _connection_body(wanted: Wanted, ids: Mapping[Key, str]) -> Json:
 
 
 def _first_of(told: Json) -> str:
-    return str((told.get("inbound") or {}).get("default_primary_fqdn_id") or "")
-
+    return str(part(told, "inbound").get("default_primary_fqdn_id") or "")

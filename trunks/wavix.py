@@ -1,11 +1,13 @@
 """Wavix: a trunk to dial through, and where calls to numbers go.
 
-A number of Wavix sends its calls to a SIP URI by itself, without a trunk. Nothing on it tells who set
-that: a number is ours when the file names it and its calls go to SIP URIs. One that leaves the file
-keeps its way.
+A number of Wavix sends its calls to a SIP URI by itself, without a trunk. Nothing on it tells who
+set that: a number is ours when the file names it and its calls go to SIP URIs. One that leaves the
+file keeps its way.
 
-Source: https://docs.wavix.com/sip-trunking/sip-trunks; the schemas are those of Wavix's own client,
-github.com/Wavix/wavix-node-sdk (``SipTrunkCreateRequest``, ``SipTrunkSummary``, ``NumberDestination``).
+Source: https://docs.wavix.com/sip-trunking/sip-trunks and
+https://docs.wavix.com/api-reference/my-numbers/update-a-phone-number; the schemas are those of
+Wavix's own client, github.com/Wavix/wavix-node-sdk (``SipTrunkCreateRequest``, ``SipTrunkSummary``,
+``NumberDestination``).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 from trunks.errors import TrunkError
 from trunks.resources import Complaint, Found, Key, Value, Wanted
-from trunks.rest_api import MOST_PAGES, Json, RestApi, as_made
+from trunks.rest_api import MOST_PAGES, Json, RestApi, as_made, part
 from trunks.sip_destinations import Destination, destinations
 
 if TYPE_CHECKING:
@@ -145,7 +147,7 @@ class WavixTrunking:
         for page in range(1, MOST_PAGES):
             told = await self._api.get(path, page=page, per_page=_PAGE)
             listed += told.get(items) or []
-            if page >= int((told.get("pagination") or {}).get("total_pages") or 1):
+            if page >= int(part(told, "pagination").get("total_pages") or 1):
                 break
         return listed
 

@@ -44,10 +44,11 @@ class Phones:
         return list((await self.client.room.list_rooms(api.ListRoomsRequest())).rooms)
 
     async def refused(self) -> float:
-        """Count the calls that the bridge ended without a room."""
+        """Count the calls that the bridge dropped because no trunk or no rule takes them."""
         async with httpx.AsyncClient(trust_env=False) as client:
             told = (await client.get(self.bridge.metrics_url)).text
-        lines = re.findall(r"^livekit_sip_calls_terminated\{.*\} (\S+)$", told, re.MULTILINE)
+        line = r'^livekit_sip_calls_terminated\{.*reason="flood".*\} (\S+)$'
+        lines = re.findall(line, told, re.MULTILINE)
         return sum(float(count) for count in lines)
 
 

@@ -242,9 +242,7 @@ async def test_two_deployments_in_one_livekit_leave_each_other_alone(
 async def test_the_trunk_of_the_settings_is_nothing_of_the_file(
     livekit: LiveKitSip, media: MediaServers
 ) -> None:
-    dialer = LiveKitSession(
-        url=media.livekit_url, api_key=LIVEKIT_KEY, api_secret=LIVEKIT_SECRET
-    )
+    dialer = LiveKitSession(url=media.livekit_url, api_key=LIVEKIT_KEY, api_secret=LIVEKIT_SECRET)
     wanted = WantedTrunk("acme-outbound", "127.0.0.1:5070", "udp", (NUMBER,))
     try:
         kept = await LiveKitTrunks(dialer).ensure(wanted)
@@ -285,8 +283,8 @@ async def test_a_trunk_that_would_let_everybody_in_is_never_sent(
 async def test_each_list_is_asked_for_once_however_many_trunks_there_are(
     livekit: LiveKitSip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trunk = {"carrier": "main", "address": "127.0.0.1:5070", "outbound": {}}
-    many = [(f"trunks/t{index}", trunk) for index in range(30)]
+    trunk: dict[str, Any] = {"carrier": "main", "address": "127.0.0.1:5070", "outbound": {}}
+    many: list[tuple[str, Any]] = [(f"trunks/t{index}", trunk) for index in range(30)]
     many += [(f"numbers/+141555501{index:02}", {"trunk": f"t{index}"}) for index in range(1, 30)]
     many += [("numbers/+14155550140", {"trunk": "t0"})]
     await applied(livekit, *many)

@@ -1,7 +1,7 @@
 """A carrier's API that remembers what it was told, and fails where a test wants it to.
 
-What is common to all: counting requests, refusing wrong credentials, dying at a chosen request before
-or after it took effect, and telling its whole state without the ids that it made up.
+What is common to all: counting requests, refusing wrong credentials, dying at a chosen request
+before or after it took effect, and telling its whole state without the ids that it made up.
 """
 
 from __future__ import annotations

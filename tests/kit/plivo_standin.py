@@ -1,7 +1,7 @@
 """Plivo's Zentrunk API as far as trunks need it.
 
-Source: https://plivo.com/docs/sip-trunking/api/trunks.md and beside it; fields that are not documented
-there are refused.
+Source: https://plivo.com/docs/sip-trunking/api/trunks.md and beside it; fields that are not
+documented there are refused.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ class PlivoStandin(Standin):
             {name: value for name, value in record.items() if name != "password"} | {id_name: id}
             for id, record in self.records[collection].items()
         ]
-        more = f"?limit={limit}&offset={offset + limit}" if offset + limit < len(everything) else None
+        more = (
+            f"?limit={limit}&offset={offset + limit}" if offset + limit < len(everything) else None
+        )
         meta = {"limit": limit, "offset": offset, "next": more, "total_count": len(everything)}
         return httpx.Response(
             200, json={"meta": meta, "objects": everything[offset : offset + limit]}

@@ -1,7 +1,7 @@
 """Telnyx's API as far as trunks need it.
 
-Source: https://developers.telnyx.com/api-reference, FQDN Connections, FQDNs, Outbound Voice Profiles
-and Phone Number Configurations; fields that are not documented there are refused.
+Source: https://developers.telnyx.com/api-reference, FQDN Connections, FQDNs, Outbound Voice
+Profiles and Phone Number Configurations; fields that are not documented there are refused.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ class TelnyxStandin(Standin):
         else:
             inbound = {**records[id].get("inbound", {}), **body.get("inbound", {})}
             records[id] |= body | ({"inbound": inbound} if inbound else {})
-        return httpx.Response(201 if method == "POST" else 200, json={"data": self._told(collection, id)})
+        return httpx.Response(
+            201 if method == "POST" else 200, json={"data": self._told(collection, id)}
+        )
 
     def _told(self, collection: str, id: str) -> Json:
         return {**self.records[collection][id], "id": id}

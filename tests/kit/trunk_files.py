@@ -43,9 +43,9 @@ _FILE: dict[str, Any] = {
 
 
 def desired(*changes: tuple[str, Any]) -> Desired:
-    """Give the file's content with some values changed, each named by its path, as ``trunks/main/address``.
+    """Give the file's content with some values changed.
 
-    Shape: a value of None removes what is there.
+    Shape: each by its path, as ``trunks/main/address``; a value of None removes what is there.
     """
     content = copy.deepcopy(_FILE)
     for path, value in changes:

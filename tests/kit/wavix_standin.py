@@ -1,7 +1,7 @@
 """Wavix's API as far as trunks need it.
 
-Source: https://docs.wavix.com/sip-trunking/sip-trunks and the schemas of Wavix's own clients; fields
-that are not in them are refused.
+Source: https://docs.wavix.com/sip-trunking/sip-trunks and the schemas of Wavix's own clients;
+fields that are not in them are refused.
 """
 
 from __future__ import annotations

@@ -349,9 +349,7 @@ def _told_off(standin: Standin, body: dict[str, Any]) -> httpx.Response:
 
 async def test_at_a_far_end_without_an_api_nothing_is_wanted_and_deliveries_are_doubted() -> None:
     wanted = desired()
-    adapter = GenericTrunk(
-        carrier_name="main", carrier=wanted.carriers["main"], deployment="acme"
-    )
+    adapter = GenericTrunk(carrier_name="main", carrier=wanted.carriers["main"], deployment="acme")
     assert list(adapter.wanted(wanted)) == list(await adapter.found()) == []
     (doubt,) = adapter.check(wanted)
     assert doubt.warning and doubt.path == ("trunks", "main", "inbound", "deliver_to")
