@@ -264,7 +264,7 @@ def _connection_body(wanted: Wanted, ids: Mapping[Key, str]) -> Json:
     }
     if "srtp" in fields:
         body["encrypted_media"] = "SRTP" if fields["srtp"] else None
-    if fields["username"]:
+    if "username" in fields:
         body["user_name"] = fields["username"]
     if "password" in fields:
         body["password"] = fields["password"]

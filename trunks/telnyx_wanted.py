@@ -88,9 +88,10 @@ def _connection_fields(trunk: Trunk) -> dict[str, Value]:
     fields: dict[str, Value] = {
         "active": True,
         "transport": transport,
-        "username": (outbound.username if outbound else None) or "",
         "numbers_with_plus": True,
     }
+    if outbound is not None and outbound.username is not None:
+        fields["username"] = outbound.username
     # With TLS Telnyx takes no word about the media (``encrypted_media``).
     if transport != "tls":
         fields["srtp"] = trunk.encryption != "disable"
