@@ -14,7 +14,9 @@ class Twilio(Part):
     """Twilio Elastic SIP Trunking."""
 
     kind: Literal["twilio"]
-    account_sid: str = Field(description="The account, as `AC...`.", examples=["${TWILIO_ACCOUNT_SID}"])
+    account_sid: str = Field(
+        description="The account, as `AC...`.", examples=["${TWILIO_ACCOUNT_SID}"]
+    )
     auth_token: Secret | None = Field(
         default=None, description="The account's token; else `api_key` and `api_secret`."
     )
@@ -30,9 +32,7 @@ class Twilio(Part):
     @model_validator(mode="after")
     def _credentials_whole(self) -> Self:
         if (self.api_key is None) != (self.api_secret is None):
-            raise PydanticCustomError(
-                "credentials_needed", "api_key and api_secret go together."
-            )
+            raise PydanticCustomError("credentials_needed", "api_key and api_secret go together.")
         if self.api_key is None and self.auth_token is None:
             raise PydanticCustomError(
                 "credentials_needed", "Give auth_token, or api_key and api_secret."

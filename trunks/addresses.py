@@ -24,7 +24,7 @@ def address(text: str) -> str:
     Errors: PydanticCustomError ``not_a_host`` or ``not_a_port``.
     """
     host, port = _split(text)
-    if not _is_host(host):
+    if not _is_host(host) or text.lower().startswith(("sip:", "sips:")):
         raise PydanticCustomError(
             "not_a_host",
             "Write a host and an optional port, without sip:, user or parameters.",

@@ -65,7 +65,10 @@ class Outbound(Part):
         examples=[["+1"]],
     )
     priority: int = Field(
-        default=10, ge=0, le=65_535, description="Which of several trunks is tried first: the lowest."
+        default=10,
+        ge=0,
+        le=65_535,
+        description="Which of several trunks is tried first: the lowest.",
     )
     cps: float = Field(default=1.0, gt=0, le=100, description="New calls a second that it takes.")
     concurrency: int | None = Field(

@@ -22,7 +22,7 @@ FAULTS = {
     # The fields.
     "required": "A field is missing.",
     "unknown_field": "No such field; the closest one is named.",
-    "not_one_of": "Not one of the values that the field takes; the closest one is named.",
+    "not_one_of": "Not one of the values that the field takes; the message lists them.",
     "invalid_type": "Text where a list is expected, and the like.",
     "invalid_value": "The value does not fit the field.",
     "out_of_range": "A number that is too small or too large.",
@@ -43,7 +43,7 @@ FAULTS = {
     "not_a_sip_uri": "`sip:HOST:PORT` or `sips:HOST:PORT` is wanted, with `;transport=` at most.",
     "not_https": "An `https://` URL is wanted.",
     "not_a_server": "A `ws://`, `wss://`, `http://` or `https://` URL without a path is wanted.",
-    "not_a_domain": "Lower case letters, digits and hyphens are wanted, without the carrier's part.",
+    "not_a_domain": "Lower case letters, digits and hyphens, without the carrier's part.",
     "not_a_cidr": "A network such as `54.172.60.0/30` is wanted; host names are not followed.",
     "one_cidr_per_entry": "Several networks in one entry: LiveKit would admit everybody.",
     "open_to_all": "A network so wide that it admits everybody; `--i-know` makes it a warning.",

@@ -103,7 +103,9 @@ class Hours(Part):
     )
     weekly: Weekly = Field(description="The spans of each day, from `mon` to `sun`.")
     holidays: tuple[date, ...] = Field(
-        default=(), description="Days that are closed whatever the week says.", examples=[["2026-12-25"]]
+        default=(),
+        description="Days that are closed whatever the week says.",
+        examples=[["2026-12-25"]],
     )
 
     def open_at(self, moment: datetime) -> bool:

@@ -2,8 +2,8 @@
 
 An adapter speaks for one place: one account at one carrier, or one LiveKit. It says what a file
 wants there (``wanted``) and what is there (``found``); the difference is the plan. There is no file
-of state: a thing of ours is recognised by the mark in its name, so a run that was killed anywhere is
-taken up by the next.
+of state: a thing of ours is recognised by the mark in its name, so a run that was killed anywhere
+is taken up by the next.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 if TYPE_CHECKING:
     from trunks.desired import Desired
 
-Value: TypeAlias = "str | int | float | bool | None | tuple[Value, ...] | Mapping[str, Value]"
+Value: TypeAlias = "str | int | float | bool | tuple[Value, ...] | Mapping[str, Value] | None"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -66,7 +66,8 @@ class Found:
 
     Shape: ``key`` is None where it has no mark of ours: then it is never touched, and may be
     imported. ``id`` is the far end's. ``refs`` maps fields to ids. ``label`` is what it is called
-    there; ``kind`` tells what it is also where there is no key.
+    there. ``kind`` is for what has no key; ``place`` is filled in by who asked the adapter.
+    ``claims`` is what it holds and nobody else can have, as ``Wanted.claims``.
     """
 
     key: Key | None
@@ -76,6 +77,17 @@ class Found:
     label: str = ""
     kind: str = ""
     claims: frozenset[str] = frozenset()
+    place: str = ""
+
+    @property
+    def at(self) -> tuple[str, str]:
+        """Give what identifies it among all places."""
+        return (self.key.place if self.key else self.place), self.id
+
+    @property
+    def what(self) -> str:
+        """Tell what it is, in a word."""
+        return self.key.kind if self.key else self.kind
 
 
 @dataclass(frozen=True, slots=True)

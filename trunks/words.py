@@ -69,7 +69,7 @@ def _number(text: str) -> str:
     try:
         return str(E164.parse(text))
     except InvalidNumber as error:
-        raise PydanticCustomError("phone_number", "{message}", _told(error)) from None
+        raise PydanticCustomError("invalid_number", "{message}", _told(error)) from None
 
 
 def _told(error: InvalidNumber) -> dict[str, Any]:
