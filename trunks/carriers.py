@@ -9,10 +9,13 @@ from typing import cast
 from trunks.desired import Desired
 from trunks.resources import Adapter, Complaint
 
-#: Kind in the file -> module and class; None where nothing can be made at the carrier.
-ADAPTERS: Mapping[str, tuple[str, str] | None] = {
+#: Kind in the file -> module and class.
+ADAPTERS: Mapping[str, tuple[str, str]] = {
     "twilio": ("trunks.twilio_trunking", "TwilioTrunking"),
-    "generic": None,
+    "telnyx": ("trunks.telnyx", "TelnyxTrunking"),
+    "plivo": ("trunks.plivo", "PlivoZentrunk"),
+    "wavix": ("trunks.wavix", "WavixTrunking"),
+    "generic": ("trunks.generic", "GenericTrunk"),
 }
 LIVEKIT = ("trunks.livekit_sip", "LiveKitSip")
 
@@ -36,10 +39,8 @@ def adapters(desired: Desired) -> list[Adapter]:
     """Build the adapters that a file needs: its carriers', and LiveKit's last."""
     built: list[Adapter] = []
     for name, carrier in desired.carriers.items():
-        made_by = ADAPTERS[carrier.kind]
-        if made_by is not None:
-            build = _load(made_by)
-            built.append(build(carrier_name=name, carrier=carrier, deployment=desired.deployment))
+        build = _load(ADAPTERS[carrier.kind])
+        built.append(build(carrier_name=name, carrier=carrier, deployment=desired.deployment))
     built.append(_load(LIVEKIT)(livekit=desired.livekit, deployment=desired.deployment))
     return built
 

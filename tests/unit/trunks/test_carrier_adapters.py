@@ -10,10 +10,6 @@ import httpx
 import pytest
 import respx
 from pydantic import SecretStr
-from trunks.apply import Outcome, Result, apply
-from trunks.looking import planned
-from trunks.patience import Patience
-from trunks.steps import Action
 
 from tests.kit.carrier_standin import RETRY_AFTER, Fault, Killed, Standin
 from tests.kit.plivo_standin import PlivoStandin
@@ -21,11 +17,15 @@ from tests.kit.telnyx_standin import TelnyxStandin
 from tests.kit.trunk_files import NUMBER, OTHER_NUMBER, PASSWORD, desired
 from tests.kit.wavix_standin import WavixStandin
 from trunks.accounts import Generic
+from trunks.apply import Outcome, Result, apply
 from trunks.desired import Desired
 from trunks.errors import TrunkError
 from trunks.generic import GenericTrunk
+from trunks.looking import planned
+from trunks.patience import Patience
 from trunks.plivo import PlivoZentrunk
 from trunks.resources import Adapter
+from trunks.steps import Action
 from trunks.telnyx import TelnyxTrunking
 from trunks.wavix import WavixTrunking
 
