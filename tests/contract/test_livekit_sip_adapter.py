@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from livekit import api
@@ -22,10 +23,13 @@ from dialer.adapters.livekit_trunk import LiveKitTrunks
 from dialer.calls.trunk import WantedTrunk
 from tests.kit.servers import LIVEKIT_KEY, LIVEKIT_SECRET, MediaServers, free_port
 from tests.kit.trunk_files import NUMBER, OTHER_NUMBER, PASSWORD, desired
+from trunks.apply import Outcome, apply
 from trunks.desired import LiveKit
 from trunks.errors import TrunkError
 from trunks.livekit_sip import LiveKitSip
 from trunks.livekit_wanted import INBOUND, OUTBOUND, RULE
+from trunks.looking import planned
+from trunks.patience import Patience
 from trunks.resources import Found, Key, Wanted
 
 CHANGES: list[tuple[str, Any]] = [
@@ -298,6 +302,57 @@ async def test_each_list_is_asked_for_once_however_many_trunks_there_are(
     monkeypatch.setattr(TwirpClient, "request", counted)
     assert len(await ours(livekit)) == 33
     assert sorted(asked) == ["ListSIPDispatchRule", "ListSIPInboundTrunk", "ListSIPOutboundTrunk"]
+
+
+async def by_the_engine(livekit: LiveKitSip) -> list[str]:
+    """Plan and apply as the command does; gives the kinds of what was changed."""
+    at_once = Patience(sleep=_no_wait)
+    plan = await planned(desired(), [livekit], patience=at_once)
+    results = await apply(plan, [livekit], patience=at_once)
+    assert all(result.outcome is Outcome.DONE for result in results), results
+    return [result.step.key.kind for result in results]
+
+
+async def _no_wait(_: float) -> None:
+    return None
+
+
+async def test_a_livekit_that_was_emptied_gets_everything_back_and_then_nothing_more(
+    livekit: LiveKitSip, session: api.LiveKitAPI
+) -> None:
+    for _ in range(2):
+        assert await by_the_engine(livekit) == [OUTBOUND, INBOUND, RULE]
+        assert await by_the_engine(livekit) == []
+        await _emptied(session)
+
+
+async def test_an_answer_that_is_lost_at_any_request_makes_nothing_twice(
+    livekit: LiveKitSip, session: api.LiveKitAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = TwirpClient.request
+    asked = 0
+    lost = -1
+
+    async def losing(self: TwirpClient, *given: Any, **more: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        answer = await request(self, *given, **more)
+        if asked == lost:
+            raise aiohttp.ServerDisconnectedError
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TwirpClient, "request", losing)
+        await by_the_engine(livekit)
+    requests, asked = asked, 0
+    for moment in range(1, requests + 1):
+        await _emptied(session)
+        asked, lost = 0, moment
+        with monkeypatch.context() as patched:
+            patched.setattr(TwirpClient, "request", losing)
+            await by_the_engine(livekit)
+        assert [len(kind) for kind in await everything(session)] == [1, 1, 1]
+        assert await by_the_engine(livekit) == []
 
 
 async def test_a_password_is_in_no_text_about_a_trunk(livekit: LiveKitSip) -> None:
