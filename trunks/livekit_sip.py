@@ -235,7 +235,8 @@ def _inbound(wanted: Wanted, ids: Mapping[Key, str], base: _Info | None) -> SIPI
     info.headers_to_attributes.clear()
     info.headers_to_attributes.update(_map(fields, "attributes_from_headers"))
     info.max_call_duration.CopyFrom(Duration(seconds=cast(int, fields["longest_call_seconds"])))
-    if not info.allowed_addresses and not info.auth_username:
+    # Without one of the two the bridge asks for neither (``handleInviteAuth`` of livekit-sip 1.8.0).
+    if not info.allowed_addresses and not (info.auth_username and info.auth_password):
         raise TrunkError(
             "refused",
             "An inbound trunk with neither addresses nor a password lets everybody call.",

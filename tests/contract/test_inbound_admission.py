@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
@@ -21,7 +23,7 @@ from tests.kit.servers import (
     redis_server,
 )
 from tests.kit.sip_caller import Knock, knocking
-from tests.kit.trunk_files import NUMBER, OTHER_NUMBER, desired
+from tests.kit.trunk_files import NUMBER, OTHER_NUMBER, PASSWORD, desired
 from tests.kit.until import until
 from trunks.desired import LiveKit
 from trunks.livekit_sip import LiveKitSip
@@ -69,24 +71,41 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bridge, 
             server.stop()
 
 
-@pytest_asyncio.fixture
-async def phones(servers: tuple[Bridge, str]) -> AsyncGenerator[Phones]:
-    """Give the bridge with the trunk of the file, for calls from the carrier's address."""
+@asynccontextmanager
+async def trunks_of(servers: tuple[Bridge, str], *changes: tuple[str, Any]) -> AsyncGenerator[Phones]:
+    """Make the trunks of a file, and remove them and every room when the block ends."""
     bridge, url = servers
     livekit = LiveKit(url=url, api_key=LIVEKIT_KEY, api_secret=SecretStr(LIVEKIT_SECRET))
     adapter = LiveKitSip(livekit=livekit, deployment="acme")
-    ids: dict[Key, str] = {}
     client = api.LiveKitAPI(url, LIVEKIT_KEY, LIVEKIT_SECRET)
-    for wanted in adapter.wanted(desired(ALLOWED)):
-        ids[wanted.key] = (await adapter.create(wanted, ids)).id
     made = Phones(bridge, client)
-    yield made
-    for room in await made.rooms():
-        await client.room.delete_room(api.DeleteRoomRequest(room=room.name))
-    for found in await adapter.found():
-        await adapter.delete(found)
-    await adapter.aclose()
-    await client.aclose()
+    ids: dict[Key, str] = {}
+    try:
+        for wanted in adapter.wanted(desired(*changes)):
+            ids[wanted.key] = (await adapter.create(wanted, ids)).id
+        yield made
+    finally:
+        for room in await made.rooms():
+            await client.room.delete_room(api.DeleteRoomRequest(room=room.name))
+        for found in await adapter.found():
+            await adapter.delete(found)
+        await adapter.aclose()
+        await client.aclose()
+
+
+@pytest_asyncio.fixture
+async def phones(servers: tuple[Bridge, str]) -> AsyncGenerator[Phones]:
+    """Give the bridge with the trunk of the file, for calls from the carrier's address."""
+    async with trunks_of(servers, ALLOWED) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def exchange(servers: tuple[Bridge, str]) -> AsyncGenerator[Phones]:
+    """Give the bridge with a trunk for a PBX that has a password and any address."""
+    inbound = {"username": "pbx", "password": SecretStr(PASSWORD)}
+    async with trunks_of(servers, ("trunks/main/inbound", inbound)) as made:
+        yield made
 
 
 async def test_a_call_from_the_carrier_gets_a_room_with_our_agent_and_no_number_in_a_name(
@@ -141,3 +160,46 @@ async def test_a_from_header_that_quotes_the_list_gets_past_it_so_a_firewall_has
     forged = Knock(STRANGER, phones.bridge.sip_port, NUMBER, from_host=f"{CARRIER}/32")
     with knocking(forged):
         assert await until(phones.rooms, what="a room for the forged call")
+
+
+def from_pbx(phones: Phones, password: str = PASSWORD, username: str = "pbx") -> Knock:
+    port = phones.bridge.sip_port
+    return Knock(STRANGER, port, NUMBER, username=username, password=password)
+
+
+async def test_a_pbx_that_knows_the_password_gets_a_room_wherever_it_is(exchange: Phones) -> None:
+    with knocking(from_pbx(exchange)) as door:
+        challenged = door.answer()
+        assert challenged.status == 407
+        assert 'realm="LiveKit"' in challenged.header("Proxy-Authenticate")
+        assert await exchange.rooms() == []
+        door.give_credentials(challenged)
+        assert await until(exchange.rooms, what="a room for the PBX")
+
+
+@pytest.mark.parametrize(
+    ("username", "password"), [("pbx", "not-the-password"), ("other", PASSWORD)]
+)
+async def test_a_wrong_password_gets_no_room(
+    exchange: Phones, username: str, password: str
+) -> None:
+    with knocking(from_pbx(exchange, password, username)) as door:
+        door.give_credentials(door.answer())
+        assert door.answer().status == 401
+    assert await exchange.rooms() == []
+
+
+async def test_the_number_is_read_from_the_to_header_and_not_from_the_request(
+    phones: Phones,
+) -> None:
+    knock = Knock(CARRIER, phones.bridge.sip_port, NUMBER, request_user="gateway")
+    with knocking(knock):
+        assert await until(phones.rooms, what="a room for the number in To")
+
+
+@pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("INFO", 405), ("MESSAGE", 405)])
+async def test_a_pbx_that_asks_whether_we_live_is_answered_and_other_methods_are_not_taken(
+    phones: Phones, method: str, status: int
+) -> None:
+    with knocking(Knock(STRANGER, phones.bridge.sip_port, NUMBER), method) as door:
+        assert door.answer().status == status

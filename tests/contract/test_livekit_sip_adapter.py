@@ -276,7 +276,8 @@ async def test_a_trunk_that_would_let_everybody_in_is_never_sent(
     _, inbound, rule = livekit.wanted(desired())
     unreadable = {**inbound.fields, "allowed_addresses": ("54.172.60.0/30,54.244.51.0/30",)}
     open_to_all = {**inbound.fields, "allowed_addresses": ()}
-    for fields in (unreadable, open_to_all):
+    no_password = {**open_to_all, "username": "acme"}
+    for fields in (unreadable, open_to_all, no_password):
         with pytest.raises(TrunkError, match="everybody"):
             await livekit.create(Wanted(inbound.key, fields), {})
     with pytest.raises(TrunkError, match="anywhere"):
