@@ -37,10 +37,12 @@ def unsupported(desired: Desired) -> list[Complaint]:
 
 def adapters(desired: Desired) -> list[Adapter]:
     """Build the adapters that a file needs: its carriers', and LiveKit's last."""
-    built: list[Adapter] = []
-    for name, carrier in desired.carriers.items():
-        build = _load(ADAPTERS[carrier.kind])
-        built.append(build(carrier_name=name, carrier=carrier, deployment=desired.deployment))
+    built = [
+        _load(ADAPTERS[carrier.kind])(
+            carrier_name=name, carrier=carrier, deployment=desired.deployment
+        )
+        for name, carrier in desired.carriers.items()
+    ]
     built.append(_load(LIVEKIT)(livekit=desired.livekit, deployment=desired.deployment))
     return built
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -10,8 +11,12 @@ import typer
 from trunks import importing, showing
 from trunks.destroy import destruction
 from trunks.exits import Exit
+from trunks.faults import Fault
 from trunks.looking import look, planned, wanted_by
+from trunks.number_commands import numbers
+from trunks.options import AsJson, FilePath, IKnow, Yes
 from trunks.plan import plan as compare
+from trunks.resources import Remarking
 from trunks.session import Session, run
 from trunks.steps import Action, Plan
 from trunks.verify import drift
@@ -21,12 +26,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-FilePath = Annotated[
-    Path | None, typer.Option("--file", "-f", help="The file; else TRUNKS_FILE, else trunks.yaml.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-IKnow = Annotated[bool, typer.Option("--i-know", help="Take networks that admit everybody.")]
+app.add_typer(numbers, name="numbers")
+
 Renew = Annotated[
     bool, typer.Option("--renew-secrets", help="Send passwords again: no far end tells them.")
 ]
@@ -86,13 +87,25 @@ def verify(file: FilePath = None, as_json: AsJson = False, i_know: IKnow = False
     async def work(session: Session) -> Exit:
         plan = await planned(session.desired, session.adapters, patience=session.patience)
         sentences = drift(plan)
-        session.tell({"drift": sentences, **showing.plan_json(plan)})
+        remarks = await _remarks(session)
+        session.warn(remarks)
+        told = {"drift": sentences, "remarks": [showing.fault_json(one) for one in remarks]}
+        session.tell({**told, **showing.plan_json(plan)})
         if not session.as_json:
             for sentence in sentences or ["All is as the file wants it."]:
                 session.out.print(sentence, markup=False, highlight=False, soft_wrap=True)
         return Exit.CHANGES if sentences else Exit.DONE
 
     run(work, file=file, as_json=as_json, i_know=i_know)
+
+
+async def _remarks(session: Session) -> list[Fault]:
+    remarks = [
+        await session.patience.insist(partial(adapter.remarks, session.desired))
+        for adapter in session.adapters
+        if isinstance(adapter, Remarking)
+    ]
+    return session.file.located(chain.from_iterable(remarks))
 
 
 @app.command()

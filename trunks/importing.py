@@ -49,7 +49,7 @@ def _named(
     keys = [one.key for one in wanted if one.key.kind == kind and one.key.name.endswith(f"/{name}")]
     if len(keys) != 1:
         raise NoSuchPair(f"The file wants no {kind} named {name}.")
-    if not any(one.at == (keys[0].place, id) and one.what in ("", kind) for one in unmarked):
+    if not any(one.at == (keys[0].place, id) and one.what == kind for one in unmarked):
         raise NoSuchPair(f"{keys[0].place} has no {kind} {id} without a mark of ours.")
     return keys[0], id
 

@@ -25,15 +25,16 @@ class Pairs:
         self.taken: dict[Key, Found] = {}
         self.in_the_way: dict[Key, Found] = {}
         self._wanted = {one.key for one in wanted}
-        self._adopted = {(key.place, id): key for key, id in adopting.items()}
+        self._adopted = {(key.place, key.kind, id): key for key, id in adopting.items()}
         self._take_marked(wanted, found, distance)
         self._take_adopted(found)
         self._look_at_claims(wanted, found)
-        self._used = {one.at for one in self.taken.values()}
+        # By themselves: the same list on two trunks is two things with one id.
+        self._used = {id(one) for one in self.taken.values()}
 
     def uses(self, found: Found) -> bool:
         """Tell whether a thing is paired."""
-        return found.at in self._used
+        return id(found) in self._used
 
     def why_not(self, found: Found) -> str:
         """Tell why a thing with our mark is paired with nothing."""
@@ -59,22 +60,25 @@ class Pairs:
 
     def _take_adopted(self, found: Sequence[Found]) -> None:
         for one in found:
-            key = self._adopted.get(one.at)
-            if one.key is None and key is not None and key in self._wanted:
+            key = self._adopts(one)
+            if one.key is None and key in self._wanted:
                 self.taken.setdefault(key, one)
+
+    def _adopts(self, found: Found) -> Key | None:
+        return self._adopted.get((found.at[0], found.what, found.at[1]))
 
     def _look_at_claims(self, wanted: Sequence[Wanted], found: Sequence[Found]) -> None:
         holders = {(one.at[0], claim): one for one in found for claim in one.claims}
-        renamed: set[tuple[str, str]] = set()
+        renamed: set[int] = set()
         for one in wanted:
             for claim in sorted(one.claims):
                 holder = holders.get((one.key.place, claim))
                 if holder is None or self.taken.get(one.key) is holder:
                     continue
-                if holder.key is None and holder.at not in self._adopted:
+                if holder.key is None and self._adopts(holder) is None:
                     self.in_the_way[one.key] = holder
-                elif self._was_renamed(one, holder) and holder.at not in renamed:
-                    renamed.add(holder.at)
+                elif self._was_renamed(one, holder) and id(holder) not in renamed:
+                    renamed.add(id(holder))
                     self.taken[one.key] = holder
 
     def _was_renamed(self, wanted: Wanted, holder: Found) -> bool:

@@ -64,9 +64,13 @@ class File:
     document: Written = field(repr=False)
     warnings: list[Fault] = field(default_factory=list[Fault])
 
+    def located(self, complaints: Iterable[Complaint]) -> list[Fault]:
+        """Put each complaint where it stands in the text; of several about one part, the first."""
+        return located(self.name, self.document, complaints)
+
     def judge(self, complaints: Iterable[Complaint]) -> None:
         """Keep what is only doubtful. Errors: FileError with all that is wrong."""
-        faults = located(self.name, self.document, complaints)
+        faults = self.located(complaints)
         self.warnings += [fault for fault in faults if fault.warning]
         if wrong := [fault for fault in faults if not fault.warning]:
             raise FileError(wrong)

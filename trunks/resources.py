@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from trunks.desired import Desired
@@ -81,7 +81,7 @@ class Found:
 
     @property
     def at(self) -> tuple[str, str]:
-        """Give what identifies it among all places."""
+        """Give its id, and whose id that is."""
         return (self.key.place if self.key else self.place), self.id
 
     @property
@@ -140,4 +140,13 @@ class Adapter(Protocol):
 
     async def aclose(self) -> None:
         """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """An adapter whose place can be wrong in ways that no request of ours mends."""
+
+    async def remarks(self, desired: Desired) -> Sequence[Complaint]:
+        """Say what a person has to do there. Errors: TrunkError."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +20,9 @@ from trunks.apply import Outcome, Result, apply
 from trunks.desired import Desired
 from trunks.errors import TrunkError
 from trunks.exits import Exit
-from trunks.faults import FileError
+from trunks.faults import Fault, FileError
 from trunks.patience import Patience
+from trunks.reading import File
 from trunks.resources import Adapter
 from trunks.settings import Settings, environment
 from trunks.steps import Plan
@@ -31,12 +32,22 @@ from trunks.steps import Plan
 class Session:
     """One run of a command: what the file wants, the places, and where to tell of it."""
 
-    desired: Desired
+    file: File
     adapters: list[Adapter]
     as_json: bool
     patience: Patience = field(default_factory=Patience)
     out: Console = field(default_factory=Console)
     err: Console = field(default_factory=lambda: Console(stderr=True))
+
+    @property
+    def desired(self) -> Desired:
+        """Give what the file wants."""
+        return self.file.desired
+
+    def warn(self, faults: Iterable[Fault]) -> None:
+        """Print what is only doubtful."""
+        for fault in faults:
+            self.err.print(str(fault), style="yellow", markup=False, soft_wrap=True)
 
     def tell(self, told: dict[str, Any]) -> None:
         """Print the one JSON document of this run, where one is asked for."""
@@ -103,7 +114,7 @@ def run(
     """Do a command's work, and end with its status."""
     console = Console(stderr=True)
     try:
-        status = asyncio.run(_run(work, file=file, as_json=as_json, i_know=i_know, console=console))
+        status = asyncio.run(_run(work, file=file, as_json=as_json, i_know=i_know))
     except FileError as error:
         _tell_faults(error, as_json=as_json, console=console)
         status = Exit.WRONG
@@ -132,7 +143,6 @@ async def _run(
     file: Path | None,
     as_json: bool,
     i_know: bool,
-    console: Console,
 ) -> Exit:
     settings = Settings()
     read = reading.load(
@@ -145,9 +155,9 @@ async def _run(
     adapters = carriers.adapters(read.desired)
     try:
         read.judge(one for adapter in adapters for one in adapter.check(read.desired))
-        for warning in sorted(read.warnings):
-            console.print(str(warning), style="yellow", markup=False, soft_wrap=True)
-        return await work(Session(read.desired, adapters, as_json))
+        session = Session(read, adapters, as_json)
+        session.warn(sorted(read.warnings))
+        return await work(session)
     finally:
         for adapter in adapters:
             await adapter.aclose()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from typer.testing import CliRunner
@@ -104,14 +105,54 @@ class FakeLiveKit(FakeAdapter):
         ]
 
 
+@dataclass(frozen=True)
+class Offered:
+    """A number that could be bought."""
+
+    phone_number: str
+    locality: str = "San Francisco"
+    region: str = "CA"
+    needs_address: bool = False
+
+
+class FakeSeller(FakeCarrier):
+    """A carrier that sells numbers, and has remarks."""
+
+    sold: ClassVar[list[str]] = []
+    lost: ClassVar[list[TrunkError]] = []
+
+    async def search_numbers(self, country: str, **how: Any) -> Sequence[Offered]:
+        """Offer one."""
+        return [Offered("+14155550177")] if country == "US" and how["area_code"] == 415 else []
+
+    async def buy_number(self, number: str) -> str:
+        """Sell it, once."""
+        if number not in self.sold:
+            self.sold.append(number)
+        if self.lost:
+            raise self.lost.pop()
+        return "PN1"
+
+    async def remarks(self, desired: Desired) -> Sequence[Complaint]:
+        """Remark on the account."""
+        said = "It is a trial account."
+        return [Complaint(("carriers", "main"), "not_supported", said, warning=True)]
+
+
+@pytest.fixture
+def _seller(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    monkeypatch.setattr(carriers, "ADAPTERS", {"twilio": (__name__, "FakeSeller")})
+    yield
+    FakeSeller.sold.clear()
+    FakeSeller.lost.clear()
+
+
 @pytest.fixture(autouse=True)
 def _operator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("DEPLOYMENT", raising=False)
-    monkeypatch.setattr(
-        carriers, "ADAPTERS", {"twilio": (__name__, "FakeCarrier"), "generic": None}
-    )
+    monkeypatch.setattr(carriers, "ADAPTERS", {"twilio": (__name__, "FakeCarrier")})
     monkeypatch.setattr(carriers, "LIVEKIT", (__name__, "FakeLiveKit"))
     monkeypatch.chdir(tmp_path)
     Path("trunks.yaml").write_text(FILE, encoding="utf-8")
@@ -296,3 +337,44 @@ def test_no_secret_is_printed() -> None:
             _, out, err = trunks(command, *options)
             assert "token-of-the-carrier" not in out + err
             assert "secret-of-livekit" not in out + err
+
+
+@pytest.mark.usefixtures("_seller")
+def test_numbers_are_searched_and_nothing_is_bought() -> None:
+    status, out, _ = trunks("numbers", "search", "--country", "US", "--area-code", "415")
+    assert status == 0 and "+14155550177" in out and "San Francisco" in out
+    status, out, _ = trunks("numbers", "search", "--country", "SE", "--json")
+    assert (status, json.loads(out)) == (0, {"numbers": []})
+    assert FakeSeller.sold == []
+
+
+@pytest.mark.usefixtures("_seller")
+def test_a_number_is_bought_only_after_an_answer_and_only_once() -> None:
+    assert trunks("numbers", "buy", "415")[0] == 2
+    status, _, err = trunks("numbers", "buy", "+14155550177", answer="n\n")
+    assert (status, FakeSeller.sold) == (3, []) and "It costs money" in err
+    FakeSeller.lost.append(TrunkError("timeout", "No answer.", retryable=True, retry_after=0.01))
+    status, out, _ = trunks("numbers", "buy", "+1 415 555 0177", "--yes", "--json")
+    assert (status, json.loads(out)) == (0, {"phone_number": "+14155550177", "id": "PN1"})
+    assert FakeSeller.sold == ["+14155550177"]
+
+
+@pytest.mark.usefixtures("_seller")
+def test_where_to_buy_is_said_where_it_cannot_be_told() -> None:
+    assert trunks("numbers", "buy", "+14155550177", "--yes", "--carrier", "main")[0] == 0
+    assert trunks("numbers", "buy", "+14155550177", "--yes", "--carrier", "other")[0] == 2
+
+
+def test_a_carrier_that_sells_nothing_is_told_so() -> None:
+    status, _, err = trunks("numbers", "search", "--country", "US")
+    assert status == 2 and "sells us numbers" in err
+
+
+@pytest.mark.usefixtures("_seller")
+def test_what_only_a_person_can_mend_is_remarked_and_is_no_drift() -> None:
+    trunks("apply")
+    status, out, err = trunks("verify")
+    assert (status, out) == (0, "All is as the file wants it.\n")
+    assert "trunks.yaml:4:3: warning: carriers.main: It is a trial account." in err
+    told = json.loads(trunks("verify", "--json")[1])
+    assert [remark["path"] for remark in told["remarks"]] == ["carriers.main"]

@@ -126,6 +126,14 @@ def test_what_is_in_the_way_is_adopted_when_asked() -> None:
     assert made.unmarked == ()
 
 
+def test_one_list_on_two_trunks_is_two_things_with_one_id() -> None:
+    wanted = [want("trunk", "t"), want("list", "l"), want("on", "l", of_trunk="t", of_list="l")]
+    found = [there("trunk", "t", "1"), there("trunk", None, "2"), there("list", "l", "L")]
+    found += [there("on", "l elsewhere", "L", refs={"trunk": "2", "list": "L"})]
+    found += [there("on", "l", "L", refs={"trunk": "1", "list": "L"})]
+    assert told(plan(wanted, found).pending) == ["delete on l elsewhere"]
+
+
 def test_a_trunk_renamed_in_the_file_is_renamed_there() -> None:
     wanted = [want("trunk", "new", claim="domain:acme")]
     made = plan(wanted, [there("trunk", "old", "1", claim="domain:acme")])
