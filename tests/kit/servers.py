@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from sandbox.servers_build import LIVEKIT_SERVER, find
+from sandbox.servers_build import LIVEKIT_SERVER, LIVEKIT_SIP, find
 from tests.kit.until import until_sync
 
 LIVEKIT_KEY = "testkey"
@@ -78,7 +78,9 @@ def redis_server(folder: Path) -> Server:
     return Server(command, folder / "redis.log", port)
 
 
-def livekit_server(folder: Path, *, redis_port: int, webhook_url: str | None = None) -> Server:
+def livekit_server(
+    folder: Path, *, redis_port: int, webhook_url: str | None = None, auto_create: bool = False
+) -> Server:
     """Describe a livekit-server that listens on loopback only."""
     port = free_port()
     config: dict[str, object] = {
@@ -94,7 +96,7 @@ def livekit_server(folder: Path, *, redis_port: int, webhook_url: str | None = N
         },
         "redis": {"address": f"127.0.0.1:{redis_port}"},
         "keys": {LIVEKIT_KEY: LIVEKIT_SECRET},
-        "room": {"auto_create": False},
+        "room": {"auto_create": auto_create},
         "logging": {"level": "info"},
     }
     if webhook_url is not None:
@@ -102,6 +104,42 @@ def livekit_server(folder: Path, *, redis_port: int, webhook_url: str | None = N
     path = folder / "livekit.yaml"
     path.write_text(yaml.safe_dump(config))
     return Server([str(find(LIVEKIT_SERVER)), "--config", str(path)], folder / "livekit.log", port)
+
+
+@dataclass
+class Bridge:
+    """A livekit-sip, and where it takes SIP and tells its metrics."""
+
+    server: Server
+    sip_port: int
+    metrics_url: str
+
+
+def livekit_sip(folder: Path, *, redis_port: int, livekit_port: int) -> Bridge:
+    """Describe a livekit-sip that listens on loopback only."""
+    sip, health, metrics, rtp = (free_port() for _ in range(4))
+    config: dict[str, object] = {
+        "api_key": LIVEKIT_KEY,
+        "api_secret": LIVEKIT_SECRET,
+        "ws_url": f"ws://127.0.0.1:{livekit_port}",
+        "redis": {"address": f"127.0.0.1:{redis_port}"},
+        "sip_port": sip,
+        "sip_port_listen": sip,
+        "rtp_port": f"{min(rtp, 65_000)}-{min(rtp, 65_000) + 100}",
+        "listen_ip": "127.0.0.1",
+        "local_net": "127.0.0.0/8",
+        "nat_1_to_1_ip": "127.0.0.1",
+        "use_external_ip": False,
+        "health_port": health,
+        "prometheus_port": metrics,
+        "max_cpu_utilization": 1.0,
+        "logging": {"level": "info"},
+    }
+    path = folder / "livekit-sip.yaml"
+    path.write_text(yaml.safe_dump(config))
+    command = [str(find(LIVEKIT_SIP)), "--config", str(path)]
+    server = Server(command, folder / "livekit-sip.log", health)
+    return Bridge(server, sip, f"http://127.0.0.1:{metrics}/")
 
 
 @dataclass

@@ -15,6 +15,9 @@ from dialer.problem_table import PROBLEMS
 from dialer.settings import ClientSettings, Settings
 from docs import generate
 from telephony.events import EventType
+from trunks import errors as far_end
+from trunks.faults import FAULTS
+from trunks.settings import Settings as TrunkSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +31,7 @@ def test_generated_documentation_is_up_to_date() -> None:
     assert not stale, "run: python -m docs.generate"
 
 
-@pytest.mark.parametrize("kind", [Settings, ClientSettings, WorkerSettings])
+@pytest.mark.parametrize("kind", [Settings, ClientSettings, WorkerSettings, TrunkSettings])
 @pytest.mark.parametrize("file", ["docs/configuration.md", ".env.example"])
 def test_every_setting_is_documented(kind: type[Settings], file: str) -> None:
     told = text(file)
@@ -80,6 +83,28 @@ def raised() -> Iterator[tuple[str, str]]:
 def test_every_code_that_is_raised_has_its_row() -> None:
     missing = {code: path for code, path in raised() if code not in PROBLEMS}
     assert missing == {}
+
+
+#: What is raised or said in trunks/ -> where its code stands, and the list that must have it.
+CODED_IN_TRUNKS = {
+    "PydanticCustomError": (0, FAULTS),
+    "Unreadable": (0, FAULTS),
+    "Complaint": (1, FAULTS),
+    "TrunkError": (0, far_end.CODES),
+}
+
+
+def test_every_code_of_trunks_is_documented() -> None:
+    missing: list[str] = []
+    for path in (ROOT / "trunks").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            position, known = CODED_IN_TRUNKS.get(node.func.id, (0, None))
+            code = node.args[position] if known and len(node.args) > position else None
+            if known and isinstance(code, ast.Constant) and code.value not in known:
+                missing.append(f"{path.name}: {code.value}")
+    assert missing == []
 
 
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("*.md")]

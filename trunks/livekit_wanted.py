@@ -1,0 +1,140 @@
+"""What trunks.yaml wants in LiveKit: an outbound trunk, an inbound trunk and its dispatch rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, cast
+
+from trunks.resources import Key, Value, Wanted
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from trunks.desired import Desired, Inbound, Outbound, Trunk
+
+OUTBOUND = "outbound_trunk"
+INBOUND = "inbound_trunk"
+RULE = "dispatch_rule"
+
+_PASSWORD = frozenset({"password"})
+#: LiveKit's own names for attributes made from headers. With the caller's number hidden from names
+#: they are all that tells the worker who calls, and which number.
+_ATTRIBUTES = {"From": "sip.h.from", "To": "sip.h.to"}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveKitWishes:
+    """The wishes of one deployment.
+
+    Shape: ``agent_name`` is what workers register with; ``longest_call`` is the bridge's own guard
+    over inbound calls, the last of three.
+    """
+
+    deployment: str
+    agent_name: str = "telephony"
+    longest_call: timedelta = timedelta(hours=4)
+    place: str = "livekit"
+
+    @property
+    def room_prefix(self) -> str:
+        """Give the first part of the names of rooms for inbound calls."""
+        return f"{self.deployment}-in"
+
+    def wanted(self, desired: Desired) -> Sequence[Wanted]:
+        """Give all that should be there, trunk by trunk."""
+        return [
+            wanted
+            for name, trunk in desired.trunks.items()
+            for wanted in self._of_trunk(desired, name, trunk)
+        ]
+
+    def claims(self, kind: str, fields: Mapping[str, Value]) -> frozenset[str]:
+        """Name what only one thing in LiveKit can have: the number of an inbound trunk."""
+        if kind != INBOUND:
+            return frozenset()
+        return frozenset(
+            f"number:{number}" for number in cast("tuple[str, ...]", fields["numbers"])
+        )
+
+    def _of_trunk(self, desired: Desired, name: str, trunk: Trunk) -> Iterator[Wanted]:
+        numbers = desired.numbers_by_trunk[name]
+        called = tuple(number for number in numbers if desired.route_of(number))
+        mark = desired.mark(name)
+        if trunk.outbound is not None:
+            yield self._outbound(mark, trunk, trunk.outbound, desired.address_of(name), numbers)
+        # Without a number it would be a trunk for calls to any number.
+        if trunk.inbound is not None and called:
+            inbound = self._inbound(mark, trunk, trunk.inbound, called)
+            yield inbound
+            yield self._rule(mark, inbound.key)
+
+    def _outbound(
+        self,
+        mark: str,
+        trunk: Trunk,
+        outbound: Outbound,
+        address: str,
+        numbers: Sequence[str],
+    ) -> Wanted:
+        fields: dict[str, Value] = {
+            "address": address,
+            "transport": trunk.transport,
+            "destination_country": outbound.destination_country or "",
+            "username": outbound.username or "",
+            "password": _open(outbound.password),
+            "numbers": tuple(sorted(numbers)),
+            "headers": dict(outbound.headers),
+            "encryption": trunk.encryption,
+            "codecs": tuple(outbound.codecs),
+        }
+        return Wanted(
+            key=Key(self.place, OUTBOUND, mark),
+            fields=fields,
+            secrets=_PASSWORD,
+            explain=f"dial through {address}",
+        )
+
+    def _inbound(self, mark: str, trunk: Trunk, inbound: Inbound, numbers: Sequence[str]) -> Wanted:
+        fields: dict[str, Value] = {
+            "numbers": tuple(sorted(numbers)),
+            "allowed_addresses": tuple(sorted(inbound.allowed_addresses)),
+            "only_callers": (),
+            "username": inbound.username or "",
+            "password": _open(inbound.password),
+            "attributes_from_headers": dict(_ATTRIBUTES),
+            "longest_call_seconds": int(self.longest_call.total_seconds()),
+            "encryption": trunk.encryption,
+            "codecs": (),
+        }
+        return Wanted(
+            key=Key(self.place, INBOUND, mark),
+            fields=fields,
+            secrets=_PASSWORD,
+            explain=f"take calls to {len(numbers)} numbers",
+            claims=self.claims(INBOUND, fields),
+        )
+
+    def _rule(self, mark: str, trunk: Key) -> Wanted:
+        fields: dict[str, Value] = {
+            "rooms": "individual",
+            "room_prefix": self.room_prefix,
+            "pin": "",
+            "random_rooms": True,
+            "hide_numbers": True,
+            "only_callers": (),
+            "only_called": (),
+            "agents": (self.agent_name,),
+        }
+        return Wanted(
+            key=Key(self.place, RULE, mark),
+            fields=fields,
+            secrets=frozenset({"pin"}),
+            refs={"trunk": trunk},
+            explain=f"give each caller a room with {self.agent_name}",
+        )
+
+
+def _open(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""
