@@ -216,6 +216,17 @@ async def test_wrong_credentials_change_nothing_and_are_told_with_their_place(
     assert (len(standin.requests), standin.writes) == (1, 0)
 
 
+async def test_an_answer_of_another_shape_is_told_and_nothing_is_done(
+    case: Case, standin: Standin
+) -> None:
+    standin.handle = lambda *_: httpx.Response(200, json={"api_id": "1", "surprise": [{}]})
+    runs = Runs(case, standin)
+    with pytest.raises(TrunkError) as odd:
+        await runs.apply()
+    assert odd.value.code == "carrier_error" and "documentation" in odd.value.message
+    assert standin.writes == 0
+
+
 @pytest.mark.parametrize(
     "change",
     [
