@@ -45,9 +45,13 @@ port() { # NAME...: each has to be a port
 
 ipv4() { # NAME: empty, or an address
     eval "value=\${$1:-}"
-    [ -n "$value" ] || return 0
+    refusal="$1 has to be an IPv4 address like 203.0.113.7; leave it empty to have it found out"
+    case $value in
+    '') return 0 ;;
+    *[!0-9.]*) give_up "$refusal" ;;
+    esac
     echo "$value" | grep -Eq '^((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(\.|$)){4}$' ||
-        give_up "$1 has to be an IPv4 address like 203.0.113.7, not '$value'; leave it empty to have it found out"
+        give_up "$refusal"
 }
 
 name_of_host() { # NAME: letters, digits, dots and dashes
