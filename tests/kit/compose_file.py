@@ -48,6 +48,10 @@ class Server:
             raise NotValid(done.stderr)
         return json.loads(done.stdout)
 
+    def setting(self, name: str) -> str:
+        """Read a line of .env."""
+        return dict(_SETTING.findall((self.folder / ".env").read_text(encoding="utf-8")))[name]
+
     def secret(self, name: str) -> str:
         """Read a secret."""
         return (self.secrets / name).read_text(encoding="utf-8")

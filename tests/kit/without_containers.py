@@ -34,13 +34,13 @@ def program(name: str) -> str:
     return found
 
 
-def _programs() -> dict[str, str]:
-    return {
-        "/livekit-server": str(find(LIVEKIT_SERVER)),
-        "livekit-sip": str(find(LIVEKIT_SIP)),
-        "/bin/prometheus": program("prometheus"),
-        "caddy": program("caddy"),
-    }
+#: What the images call their programs, and where they are here.
+_PROGRAMS: Final = {
+    "/livekit-server": lambda: str(find(LIVEKIT_SERVER)),
+    "livekit-sip": lambda: str(find(LIVEKIT_SIP)),
+    "/bin/prometheus": lambda: program("prometheus"),
+    "caddy": lambda: program("caddy"),
+}
 
 
 @dataclass
@@ -85,9 +85,8 @@ class Service:
     @property
     def command(self) -> list[str]:
         """Give entrypoint and command."""
-        programs = _programs()
-        words = [*self.spec.get("entrypoint", []), *(self.spec.get("command") or [])]
-        return [programs.get(word) or self.here(word) for word in words]
+        words = [*(self.spec.get("entrypoint") or []), *(self.spec.get("command") or [])]
+        return [_PROGRAMS[word]() if word in _PROGRAMS else self.here(word) for word in words]
 
     def here(self, text: str) -> str:
         """Put paths of this machine in the place of the container's."""

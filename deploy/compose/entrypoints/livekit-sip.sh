@@ -9,9 +9,9 @@ PUBLIC_IP=${PUBLIC_IP:-}
 SIP_TLS_DOMAIN=${SIP_TLS_DOMAIN:-}
 ipv4 PUBLIC_IP
 name_of_host SIP_TLS_DOMAIN
-case ${SIP_HIDE_INBOUND_PORT:-false} in
+case ${SIP_HIDDEN_FROM_STRANGERS:-false} in
 true | false) ;;
-*) give_up "SIP_HIDE_INBOUND_PORT is true or false" ;;
+*) give_up "SIP_HIDDEN_FROM_STRANGERS is true or false" ;;
 esac
 api_secret=$(plain_secret livekit_api_secret)
 redis_password=$(plain_secret redis_password)
@@ -58,7 +58,7 @@ sip_port: $SIP_PORT
 rtp_port: $SIP_RTP_PORTS
 $(where)
 $encrypted
-hide_inbound_port: ${SIP_HIDE_INBOUND_PORT:-false}
+hide_inbound_port: ${SIP_HIDDEN_FROM_STRANGERS:-false}
 health_port: $SIP_HEALTH_PORT
 prometheus_port: $SIP_METRICS_PORT
 logging: {level: info, json: true}

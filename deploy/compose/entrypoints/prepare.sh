@@ -5,8 +5,14 @@ set -eu
 
 wanted WORKER_IDS WORKER_TOKENS_DIR
 dialer migrate
-for worker in $WORKER_IDS; do
-    dialer worker-token "$worker" >"$WORKER_TOKENS_DIR/.$worker"
-    mv "$WORKER_TOKENS_DIR/.$worker" "$WORKER_TOKENS_DIR/$worker"
-done
+# shellcheck disable=SC2086 # they are words
+set -- $WORKER_IDS
+dialer worker-token "$@" >"$WORKER_TOKENS_DIR/.made"
+while read -r token; do
+    printf '%s\n' "$token" >"$WORKER_TOKENS_DIR/.$1"
+    mv "$WORKER_TOKENS_DIR/.$1" "$WORKER_TOKENS_DIR/$1"
+    shift
+done <"$WORKER_TOKENS_DIR/.made"
+rm "$WORKER_TOKENS_DIR/.made"
+[ $# -eq 0 ] || give_up "no tokens were made for: $*"
 echo "Tokens are made for: $WORKER_IDS"
