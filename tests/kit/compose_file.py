@@ -1,4 +1,4 @@
-"""deploy/compose as an operator has it: a copy with .env and secrets, read by Compose's own parser."""
+"""deploy/compose as an operator has it: a copy with .env and secrets, read by Compose's parser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compose file's Postgres from a wheel: what the image's entrypoint does, and then its command."""
+"""The compose file's Postgres from a wheel: what the image's entrypoint does, then its command."""
 
 from __future__ import annotations
 
@@ -99,9 +99,7 @@ def _made(service: Service, folder: Path) -> bool:
 
 
 def _quietly(command: list[str], become: dict[str, Any]) -> None:
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, cwd="/", **become
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd="/", **become)
     assert done.returncode == 0, done.stderr
 
 

@@ -1,8 +1,8 @@
-"""Run the services of a compose file without containers: the same entrypoints, commands, environments.
+"""Run a compose file's services without containers: the same entrypoints, commands, environments.
 
-What a container would see below a path (volumes, secrets, tmpfs, our image's /app) lies in a folder here,
-and these paths are put in its place in commands and environments. A service sees the secrets that it was
-given and no others.
+What a container would see below a path (volumes, secrets, tmpfs, our image's /app) lies in a folder
+here, and these paths are put in its place in commands and environments. A service sees the secrets
+that it was given and no others.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ class Services:
         return service
 
     def run(self, name: str, *more: str) -> str:
-        """Run a service that ends by itself, with other words than its command's; give its output."""
+        """Run a service that ends by itself, with words of its own if any; give its output."""
         service = self[name]
         if more:
             service.spec = {**service.spec, "command": list(more)}

@@ -1,7 +1,7 @@
 """A backup can be put back: the scripts against the compose file's Postgres.
 
-In the place of the ``docker`` command stands a script that runs what it is asked to run in a container
-here, and notes the rest.
+In the place of the ``docker`` command stands a script that runs here what it is asked to run in a
+container, and notes the rest.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Operator:
             timeout=120,
         )
 
-    def keys(self) -> set[str]:
+    def names_of_keys(self) -> set[str]:
         with psycopg.connect(self.database_url) as connection:
             return {name for (name,) in connection.execute("SELECT name FROM api_keys")}
 
@@ -111,7 +111,7 @@ def test_a_backup_brings_back_what_was_there(operator: Operator, tmp_path: Path)
     done = operator.does("restore", str(folder), "--yes")
     assert done.returncode == 0, done.stderr
 
-    keys = operator.keys()
+    keys = operator.names_of_keys()
     assert "before" in keys
     assert "after" not in keys
     assert (operator.recordings / "call_1.wav").read_bytes() == b"spoken words"
@@ -130,11 +130,12 @@ def test_a_restore_that_fails_leaves_the_database_as_it_was(
     dump = folder / "database.dump"
     dump.write_bytes(dump.read_bytes()[: dump.stat().st_size // 3])
     if seen == "by-postgres":
-        subprocess.run("sha256sum database.dump worker-data.tar >SHA256SUMS", shell=True, cwd=folder)
+        again = "sha256sum database.dump worker-data.tar >SHA256SUMS"
+        subprocess.run(again, shell=True, cwd=folder, check=True)
     done = operator.does("restore", str(folder), "--yes")
     assert done.returncode == 1
     assert ("nothing was changed" in done.stderr) == (seen == "by-its-sums")
-    assert seen in operator.keys()
+    assert seen in operator.names_of_keys()
 
 
 def test_a_restore_wants_to_be_meant(operator: Operator, tmp_path: Path) -> None:

@@ -113,7 +113,9 @@ def test_the_two_servers_share_a_secret_and_redis(entry: Entry, gateway: Server)
     secret, password = gateway.secret("livekit_api_secret"), gateway.secret("redis_password")
     assert server_["keys"] == {"gateway": secret}
     assert (bridge["api_key"], bridge["api_secret"]) == ("gateway", secret)
-    assert server_["redis"] == bridge["redis"] == {"address": "127.0.0.1:6379", "password": password}
+    assert (
+        server_["redis"] == bridge["redis"] == {"address": "127.0.0.1:6379", "password": password}
+    )
     assert server_["webhook"]["api_key"] == "gateway"
 
 
@@ -177,7 +179,7 @@ def test_sip_over_tls_takes_the_certificate_that_caddy_fetched(entry: Entry) -> 
     }
 
 
-@pytest.mark.parametrize("secret", ["", "with space", "quote\"d", "a#b", "line\nbreak", "ü" * 40])
+@pytest.mark.parametrize("secret", ["", "with space", 'quote"d', "a#b", "line\nbreak", "ü" * 40])
 def test_a_secret_that_would_break_a_file_is_refused(entry: Entry, secret: str) -> None:
     for name in ("livekit-server", "livekit-sip", "redis"):
         found = entry(name)

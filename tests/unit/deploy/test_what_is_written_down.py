@@ -38,7 +38,9 @@ def expressions() -> Iterator[tuple[str, str]]:
 
 
 def test_each_variable_stands_in_the_example_with_the_default_of_the_file() -> None:
-    found = {name: value for name, kind, value in VARIABLE.findall(text("compose.yaml")) if kind == "-"}
+    found = {
+        name: value for name, kind, value in VARIABLE.findall(text("compose.yaml")) if kind == "-"
+    }
     told = example()
     assert {name: told.get(name) for name in found} == {
         # Where the file has no default, the example shows what a value looks like.
@@ -125,7 +127,9 @@ def test_each_metric_of_ours_in_alerts_and_dashboard_exists(where: str, expressi
 
 
 def test_the_dashboard_asks_the_prometheus_that_is_provisioned() -> None:
-    [source] = yaml.safe_load(text("grafana/provisioning/datasources/prometheus.yaml"))["datasources"]
+    [source] = yaml.safe_load(text("grafana/provisioning/datasources/prometheus.yaml"))[
+        "datasources"
+    ]
     panels = json.loads(text("grafana/dashboards/gateway.json"))["panels"]
     asked = {panel["datasource"]["uid"] for panel in panels if panel["type"] != "row"}
     assert asked == {source["uid"]}
