@@ -116,7 +116,7 @@ def test_a_backup_brings_back_what_was_there(operator: Operator, tmp_path: Path)
     assert "after" not in keys
     assert (operator.recordings / "call_1.wav").read_bytes() == b"spoken words"
     log = operator.log.read_text()
-    stops = log.index("compose stop api worker-1 worker-2 worker-3 worker-4")
+    stops = log.index("compose stop\n")
     assert stops < log.index("pg_restore --clean") < log.rindex("compose up -d --wait")
 
 

@@ -14,6 +14,7 @@ import yaml
 
 from dialer import metrics
 from sandbox.servers_build import LIVEKIT_SERVER, LIVEKIT_SIP, pinned
+from telephony.call import CallStatus, EndedReason, Outcome
 from tests.kit.compose_file import COMPOSE, PROJECT, example
 
 VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)(?::([-?])([^}]*))?\}")
@@ -124,6 +125,22 @@ def test_each_metric_of_ours_in_alerts_and_dashboard_exists(where: str, expressi
         if name.startswith("telephony_"):
             base = re.sub(r"_(bucket|count|sum)$", "", name)
             assert name in known or base in known, f"{where}: {name}"
+
+
+CLOSED_LISTS = {
+    ("telephony_calls", "status"): {status.value for status in CallStatus},
+    ("telephony_calls_ended_total", "outcome"): {outcome.value for outcome in Outcome},
+    ("telephony_calls_ended_total", "ended_reason"): {reason.value for reason in EndedReason},
+    ("telephony_workers", "state"): {"ready", "draining", "cut_off"},
+}
+
+
+@pytest.mark.parametrize(("where", "expression"), list(expressions()))
+def test_a_label_that_is_asked_for_can_be(where: str, expression: str) -> None:
+    for metric, selector in re.findall(r"(telephony_\w+)\{([^}]*)\}", expression):
+        for label, values in re.findall(r'(\w+)[=!]~?"([^"]*)"', selector):
+            if (metric, label) in CLOSED_LISTS:
+                assert set(values.split("|")) <= CLOSED_LISTS[metric, label], where
 
 
 def test_the_dashboard_asks_the_prometheus_that_is_provisioned() -> None:
