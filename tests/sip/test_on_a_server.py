@@ -12,8 +12,8 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,19 +148,16 @@ def world(block: ports.Ports, folder: Path) -> Iterator[list[str]]:
     yield [sys.executable, "-m", "bench.models", "--port", str(block["speech"])]
 
 
-class background:
-    """A process that is there until the block ends."""
-
-    def __init__(self, command: list[str], folder: Path) -> None:
-        self.command, self.folder = command, folder
-
-    def __enter__(self) -> None:
-        with (self.folder / "world.log").open("ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=PROJECT)
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait(10)
+@contextmanager
+def background(command: list[str], folder: Path) -> Generator[None]:
+    """Run a process until the block ends."""
+    with (folder / "world.log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=PROJECT)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait(10)
 
 
 @pytest.fixture(scope="module")
@@ -264,9 +261,11 @@ def test_what_is_for_the_inside_is_not_there_from_outside(
 
 def test_redis_wants_its_password_and_keeps_what_it_was_told(road: Road) -> None:
     port = int(road.told["REDIS_PORT"])
+    stranger: Any = redis.Redis(port=port)
     with pytest.raises(redis.AuthenticationError):
-        redis.Redis(port=port).ping()
-    known = redis.Redis(port=port, password=road.server.secret("redis_password"))
+        stranger.ping()
+    stranger.close()
+    known: Any = redis.Redis(port=port, password=road.server.secret("redis_password"))
     assert known.config_get("appendonly") == {"appendonly": "yes"}
     assert known.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
     assert known.info("persistence")["aof_enabled"] == 1

@@ -7,7 +7,8 @@ umask 022
 given() { [ -s "$SECRETS_DIR/$1" ]; }
 
 # A process is given only the files that its service names; what is not there is not set.
-for name in livekit_api_secret token_secret metrics_token sip_trunk_password openai_api_key; do
+for name in livekit_api_secret token_secret secrets_key metrics_token sip_trunk_password \
+    openai_api_key; do
     if given "$name"; then
         value=$(secret "$name")
         export "$(echo "$name" | tr '[:lower:]' '[:upper:]')=$value"

@@ -11,6 +11,17 @@ api_secret=$(plain_secret livekit_api_secret)
 redis_password=$(plain_secret redis_password)
 [ "${#api_secret}" -ge 32 ] || give_up "the secret livekit_api_secret needs 32 characters or more"
 
+# A caller's room is made by the bridge that joins it: livekit-sip's token cannot make one beforehand.
+# Where no calls come in, joining makes none; the dialer does.
+rooms() {
+    case ${INBOUND_CALLS:-true} in
+    true) echo '{auto_create: true, empty_timeout: 30, departure_timeout: 10}' ;;
+    false) echo '{auto_create: false}' ;;
+    *) give_up "INBOUND_CALLS is true or false" ;;
+    esac
+}
+rooms=$(rooms)
+
 where() {
     if on_loopback; then
         printf '  use_external_ip: false\n  node_ip: %s\n' "$PUBLIC_IP"
@@ -40,8 +51,7 @@ redis:
   password: "$redis_password"
 keys:
   "$LIVEKIT_API_KEY": "$api_secret"
-# Rooms are made by the dialer only; joining never makes one.
-room: {auto_create: false}
+room: $rooms
 webhook:
   api_key: "$LIVEKIT_API_KEY"
   urls: ["$WEBHOOK_URL"]

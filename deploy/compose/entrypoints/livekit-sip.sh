@@ -42,8 +42,10 @@ encryption() {
     certificate=$(find "$CERTIFICATES_DIR" -name "$SIP_TLS_DOMAIN.crt" 2>/dev/null | head -n 1)
     [ -n "$certificate" ] ||
         give_up "no certificate for SIP_TLS_DOMAIN=$SIP_TLS_DOMAIN yet: Caddy fetches it; see its log"
-    printf 'tls:\n  port: %s\n  certs:\n    - cert_file: "%s"\n      key_file: "%s"\n' \
-        "$SIP_TLS_PORT" "$certificate" "${certificate%.crt}.key"
+    printf 'sip_hostname: %s\n' "$SIP_TLS_DOMAIN"
+    printf 'tls:\n  port: %s\n  min_version: tls1.2\n' "$SIP_TLS_PORT"
+    printf '  certs:\n    - cert_file: "%s"\n      key_file: "%s"\n' \
+        "$certificate" "${certificate%.crt}.key"
 }
 encrypted=$(encryption)
 

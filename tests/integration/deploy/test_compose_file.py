@@ -107,7 +107,7 @@ def test_secrets_are_long_and_differ_and_stay(tmp_path: Path) -> None:
     first = server(tmp_path / "first")
     made = {path.name: path.read_text() for path in first.secrets.iterdir()}
     random = [value for value in made.values() if value]
-    assert len(random) == len(set(random)) == 6
+    assert len(random) == len(set(random)) == 7
     assert all(len(value) == 48 for value in random)
     assert first.secrets.stat().st_mode & 0o777 == 0o700
 

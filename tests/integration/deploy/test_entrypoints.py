@@ -15,7 +15,6 @@ from tests.kit.compose_file import Server, server
 from tests.kit.without_containers import Service
 
 MISCONFIGURED = 78
-Render = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +80,16 @@ def test_without_an_address_both_servers_ask_for_it(entry: Entry) -> None:
     assert "nat_1_to_1_ip" not in bridge
 
 
+def test_joining_makes_a_room_only_where_calls_come_in(entry: Entry) -> None:
+    server_ = entry("livekit-server")
+    room = server_.yaml("livekit-server.yaml")["room"]
+    assert (room["auto_create"], room["empty_timeout"]) == (True, 30)
+    assert server_.yaml("livekit-server.yaml", INBOUND_CALLS="false")["room"] == {
+        "auto_create": False
+    }
+    assert "INBOUND_CALLS is true or false" in server_.refuses(INBOUND_CALLS="yes")
+
+
 def test_an_address_that_is_set_is_told_to_callers_and_browsers(entry: Entry) -> None:
     rtc = entry("livekit-server").yaml("livekit-server.yaml", PUBLIC_IP="203.0.113.7")["rtc"]
     assert (rtc["use_external_ip"], rtc["node_ip"]) == (False, "203.0.113.7")
@@ -102,7 +111,6 @@ def test_the_ports_are_those_of_the_book(entry: Entry) -> None:
     assert server_["port"] == 7880
     assert (server_["rtc"]["tcp_port"], server_["rtc"]["udp_port"]) == (7881, 7882)
     assert server_["bind_addresses"] == ["127.0.0.1"]
-    assert server_["room"] == {"auto_create": False}
     bridge = entry("livekit-sip").yaml("livekit-sip.yaml")
     assert (bridge["sip_port"], bridge["rtp_port"]) == (5060, "10000-20000")
 
@@ -170,6 +178,7 @@ def test_sip_over_tls_takes_the_certificate_that_caddy_fetched(entry: Entry) -> 
     tls = bridge.yaml("livekit-sip.yaml", SIP_TLS_DOMAIN="sip.example.com")["tls"]
     assert tls == {
         "port": 5061,
+        "min_version": "tls1.2",
         "certs": [
             {
                 "cert_file": str(folder / "sip.example.com.crt"),
@@ -221,6 +230,7 @@ def test_the_api_is_given_its_settings(entry: Entry, gateway: Server) -> None:
     assert settings["TWILIO_AUTH_TOKEN"] == "a=b c'd"
     assert settings["TELNYX_API_KEY"] == "k"
     assert settings["PUBLIC_URL"] == "https://calls.example.com"
+    assert settings["SECRETS_KEY"] == gateway.secret("secrets_key")
     assert settings["METRICS_TOKEN"] == gateway.secret("metrics_token")
     assert "OPENAI_API_KEY" not in settings
 
