@@ -36,10 +36,19 @@ where() {
     fi
 }
 
-# Caddy fetches the certificate and renews it; the bridge reads it at its start.
+fetched() { find "$CERTIFICATES_DIR" -name "$SIP_TLS_DOMAIN.crt" 2>/dev/null | head -n 1; }
+
+# Caddy fetches the certificate, at the very first start beside us, and renews it; the bridge reads it
+# when it starts.
 encryption() {
     [ -n "$SIP_TLS_DOMAIN" ] || return 0
-    certificate=$(find "$CERTIFICATES_DIR" -name "$SIP_TLS_DOMAIN.crt" 2>/dev/null | head -n 1)
+    patience=${CERTIFICATE_PATIENCE_SECONDS:-120}
+    certificate=$(fetched)
+    while [ -z "$certificate" ] && [ "$patience" -gt 0 ]; do
+        sleep 2
+        patience=$((patience - 2))
+        certificate=$(fetched)
+    done
     [ -n "$certificate" ] ||
         give_up "no certificate for SIP_TLS_DOMAIN=$SIP_TLS_DOMAIN yet: Caddy fetches it; see its log"
     printf 'sip_hostname: %s\n' "$SIP_TLS_DOMAIN"

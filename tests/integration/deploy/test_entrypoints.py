@@ -170,7 +170,7 @@ def test_a_range_that_is_none_is_refused(entry: Entry, ports: str) -> None:
 
 def test_sip_over_tls_takes_the_certificate_that_caddy_fetched(entry: Entry) -> None:
     bridge = entry("livekit-sip")
-    told = bridge.refuses(SIP_TLS_DOMAIN="sip.example.com")
+    told = bridge.refuses(SIP_TLS_DOMAIN="sip.example.com", CERTIFICATE_PATIENCE_SECONDS="0")
     assert "no certificate for SIP_TLS_DOMAIN=sip.example.com yet" in told
     folder = bridge.service.paths["/caddy"] / "caddy/certificates/some-authority/sip.example.com"
     folder.mkdir(parents=True)
