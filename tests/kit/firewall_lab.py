@@ -1,7 +1,7 @@
-"""A server behind the firewall and a world around it, in network namespaces that nothing else is in.
+"""A server behind the firewall and a world around it, in network namespaces of their own.
 
-``unshare -rn python -m tests.kit.firewall_lab NFTABLES_CONF``: reads probes as JSON from standard input,
-sends each from the world, and prints for each whether it arrived.
+``unshare -rn python -m tests.kit.firewall_lab NFTABLES_CONF``: reads probes as JSON from standard
+input, sends each from the world, and prints for each whether it arrived.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 SERVER = "203.0.113.1"
-#: Admitted from everywhere by the rules under test: what was sent before it has arrived when it has.
+#: Admitted from everywhere by the rules: when these have arrived, so has what was sent before.
 LAST_UDP, LAST_TCP = 7882, 443
 _PATIENCE = 30.0
 

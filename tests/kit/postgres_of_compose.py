@@ -72,9 +72,10 @@ def running(service: Service, folder: Path) -> Generator[Service]:
     command = [str(bin_folder / "postgres"), *service.command[1:]]
     command += ["-D", str(data), "-k", str(folder)]
     with service.log.open("ab") as log:
-        service.process = subprocess.Popen(
+        started: Any = subprocess.Popen(
             command, stdout=log, stderr=log, cwd=folder, start_new_session=True, **become
         )
+        service.process = started
     try:
         until_sync(lambda: _made(service, folder), 30, what=f"Postgres; see {service.log}")
         yield service

@@ -85,7 +85,8 @@ class Service:
     @property
     def command(self) -> list[str]:
         """Give entrypoint and command."""
-        words = [*(self.spec.get("entrypoint") or []), *(self.spec.get("command") or [])]
+        entrypoint: list[str] = self.spec.get("entrypoint") or []
+        words = entrypoint + (self.spec.get("command") or [])
         return [_PROGRAMS[word]() if word in _PROGRAMS else self.here(word) for word in words]
 
     def here(self, text: str) -> str:
