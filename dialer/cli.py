@@ -170,9 +170,11 @@ def _tokens() -> tuple[Tokens, TokenSettings]:
 
 
 @app.command("worker-token")
-def worker_token(worker_id: str) -> None:
-    """Print the token with which the worker of this id reports itself (its WORKER_TOKEN)."""
-    typer.echo(_tokens()[0].mint_worker_token(worker_id))
+def worker_token(worker_id: list[str]) -> None:
+    """Print for each id the token with which that worker reports itself (its WORKER_TOKEN)."""
+    tokens, _ = _tokens()
+    for worker in worker_id:
+        typer.echo(tokens.mint_worker_token(worker))
 
 
 @app.command("console-link")

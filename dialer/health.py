@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, Depends
 from fastapi.security import HTTPBearer
@@ -23,8 +23,9 @@ from dialer.adapters.tables import calls, tenants
 from dialer.settings import HOW_TO_SET_A_TRUNK
 from dialer.tenants.authenticate import BEARER, bearer, tenant_of_request
 from dialer.wiring import Services, services
-from telephony.call import CallStatus, CallType
+from telephony.call import CallStatus, CallType, EndedReason
 from telephony.errors import TelephonyError, Unauthorized
+from telephony.termination import outcome as outcome_of
 
 router = APIRouter(tags=["health"])
 
@@ -37,6 +38,15 @@ _METRICS_TOKEN = HTTPBearer(
 
 #: Units: seconds.
 _PATIENCE = 2.0
+
+#: Told from the start as 0: a series that began with its first call would hide that call from every
+#: rate.
+_EVERY_ENDING: Final = {
+    (outcome_of(reason, answered=answered, media_seen=seen).value, reason.value): 0
+    for reason in EndedReason
+    for answered in (True, False)
+    for seen in (True, False)
+}
 
 
 @router.get("/healthz", summary="Is the process alive?")
@@ -179,6 +189,7 @@ async def _from_database(wired: Services) -> list[Metric]:
             await connection.execute(ended.group_by(calls.c.outcome, calls.c.ended_reason))
         )
         since: datetime | None = (await connection.execute(oldest)).scalar_one()
+    endings = _EVERY_ENDING | {(o or "", r or ""): int(n) for o, r, n in by_end}
     waited = 0.0 if since is None else max(0.0, (wired.now() - since).total_seconds())
     statuses = [status for status in CallStatus if status is not CallStatus.ENDED]
     return [
@@ -187,7 +198,7 @@ async def _from_database(wired: Services) -> list[Metric]:
         ),
         metrics.scraped(
             "telephony_calls_ended_total",
-            [((outcome or "", reason or ""), float(n)) for outcome, reason, n in by_end],
+            [(ending, float(n)) for ending, n in endings.items()],
         ),
         metrics.scraped("telephony_call_oldest_queued_seconds", [((), waited)]),
     ]

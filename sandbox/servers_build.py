@@ -1,4 +1,4 @@
-"""livekit-server, livekit-sip and the carrier: found, or built once from pinned Go modules.
+"""livekit-server, livekit-sip and our own Go programs: found, or built once from pinned modules.
 
 A built binary's file name tells its version, and ``go version -m`` tells what it really is.
 """
@@ -20,6 +20,7 @@ from sandbox.settings import Settings
 
 SERVERS: Final = PROJECT / "sandbox" / "servers"
 CARRIER: Final = PROJECT / "sandbox" / "carrier"
+COMPOSE_READER: Final = PROJECT / "setup" / "compose_reader"
 _OLDEST_SIP: Final = (1, 7, 0)
 _FIXED: Final = (
     ((1, 9, 0), "a limit on the whole call's duration by the bridge itself (livekit/sip#762)"),
@@ -128,8 +129,20 @@ def build_carrier() -> Path:
 
     Errors: ServerMissing.
     """
-    built = _built_carrier()
-    return built if built.exists() else _go_build(CARRIER, ".", built)
+    return _build_own("carrier", CARRIER)
+
+
+def build_compose_reader() -> Path:
+    """Build the program that reads compose files, unless its sources were built already.
+
+    Errors: ServerMissing.
+    """
+    return _build_own("compose-reader", COMPOSE_READER)
+
+
+def _build_own(name: str, sources: Path) -> Path:
+    built = _built_own(name, sources)
+    return built if built.exists() else _go_build(sources, ".", built)
 
 
 def _will_do(server: Server, version: str | None) -> bool:
@@ -143,13 +156,13 @@ def _built(server: Server) -> Path:
     return Settings().cache / "servers" / f"{server.name}-{pinned(server)}"
 
 
-def _built_carrier() -> Path:
+def _built_own(name: str, sources: Path) -> Path:
     digest = hashlib.sha256()
-    for source in sorted(CARRIER.rglob("*")):
+    for source in sorted(sources.rglob("*")):
         if source.name in ("go.mod", "go.sum") or source.suffix == ".go":
-            digest.update(source.relative_to(CARRIER).as_posix().encode())
+            digest.update(source.relative_to(sources).as_posix().encode())
             digest.update(source.read_bytes())
-    return Settings().cache / "servers" / f"carrier-{digest.hexdigest()[:16]}"
+    return Settings().cache / "servers" / f"{name}-{digest.hexdigest()[:16]}"
 
 
 def _go_build(folder: Path, package: str, target: Path) -> Path:
@@ -168,10 +181,11 @@ def _go_build(folder: Path, package: str, target: Path) -> Path:
 
 
 def main(names: list[str]) -> int:
-    """Build what is named: livekit-server, livekit-sip, carrier."""
+    """Build what is named: livekit-server, livekit-sip, carrier, compose-reader."""
+    own = {"carrier": build_carrier, "compose-reader": build_compose_reader}
     try:
         for name in names:
-            print(build_carrier() if name == "carrier" else build(_BY_NAME[name]))
+            print(own[name]() if name in own else build(_BY_NAME[name]))
     except ServerMissing as missing:
         print(missing, file=sys.stderr)
         return 1

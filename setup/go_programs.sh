@@ -36,3 +36,5 @@ livekit_sip_current() { stamped livekit-sip $server_inputs; }
 build_livekit_sip() { built livekit-sip $server_inputs; }
 carrier_current() { stamped carrier sandbox/carrier; }
 build_carrier() { built carrier sandbox/carrier; }
+compose_reader_current() { stamped compose-reader setup/compose_reader; }
+build_compose_reader() { built compose-reader setup/compose_reader; }

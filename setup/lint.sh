@@ -14,7 +14,7 @@ check() {
 
 formatted_go() {
     local unformatted
-    unformatted=$(gofmt -l sandbox/carrier) || return 1
+    unformatted=$(gofmt -l sandbox/carrier setup/compose_reader) || return 1
     [ -z "$unformatted" ] || { printf 'not formatted: %s\n' "$unformatted"; return 1; }
 }
 
@@ -24,4 +24,5 @@ check lint-imports --no-cache
 check pyright
 check formatted_go
 check go vet -C sandbox/carrier ./...
+check go vet -C setup/compose_reader ./...
 exit "$status"

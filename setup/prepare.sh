@@ -31,6 +31,10 @@ if [ "$profile" != lint ]; then
         livekit_sip_current build_livekit_sip
     step "building the simulated carrier (about 10 s)" carrier_current build_carrier
 fi
+if [ "$profile" = test ]; then
+    step "building the reader of compose files (about 20 s)" \
+        compose_reader_current build_compose_reader
+fi
 # The benchmarks bring models of their own, of fixed delay.
 if [ "$profile" = demo ] || [ "$profile" = test ]; then
     step "fetching npm, for packages with voices" have_npm get_npm

@@ -6,6 +6,9 @@ lacks_command() { ! command -v "$1" >/dev/null 2>&1; }
 
 lacks_library() { lacks_command pkg-config || ! pkg-config --exists "$1"; }
 
+# Of administrators, and not on everybody's PATH.
+want_unless_sbin() { if [ ! -x "/usr/sbin/$1" ]; then want_unless_command "$1" "$2"; fi; }
+
 want_unless_command() { if lacks_command "$1"; then missing_packages+=("$2"); fi; }
 
 want_unless_library() { if lacks_library "$1"; then missing_packages+=("$2"); fi; }
@@ -29,6 +32,10 @@ find_missing_packages() { # demo|test|lint|bench
     want_unless_command baresip baresip
     want_unless_command chromium chromium
     want_unless_command sox sox
+    want_unless_command promtool prometheus
+    want_unless_command wget wget
+    want_unless_command ss iproute2
+    want_unless_sbin nft nftables
 }
 
 packages_present() {

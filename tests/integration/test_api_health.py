@@ -69,6 +69,19 @@ async def test_metrics_need_a_key_or_their_own_token(database_url: str) -> None:
         assert (await client.get("/metrics", headers=own)).status_code == 200
 
 
+async def test_every_way_a_call_can_end_is_counted_from_the_start(api: Api) -> None:
+    async with api.client() as client:
+        text = (await client.get("/metrics")).text
+    for outcome, reason in (
+        ("failed", "trunk_auth"),
+        ("completed", "media_timeout"),
+        ("failed", "media_timeout"),
+        ("canceled", "api_hangup"),
+    ):
+        series = f'telephony_calls_ended_total{{ended_reason="{reason}",outcome="{outcome}"}}'
+        assert f"{series} 0.0" in text
+
+
 async def test_metrics_hold_no_ids_and_no_numbers(api: Api) -> None:
     await api.worker("worker-7")
     async with api.client() as client:
