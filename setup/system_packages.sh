@@ -29,6 +29,7 @@ find_missing_packages() { # demo|test|lint|bench
     want_unless_command baresip baresip
     want_unless_command chromium chromium
     want_unless_command sox sox
+    want_unless_command openssl openssl
 }
 
 packages_present() {
