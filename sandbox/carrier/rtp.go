@@ -262,28 +262,6 @@ func (s *stream) listen(conn *net.UDPConn) {
 	}
 }
 
-// opened reads a packet. On a sealed call only what the peer's key sealed is one.
-func (s *stream) opened(raw []byte) *rtp.Packet {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.sealing != nil {
-		if s.sealing.in == nil {
-			return nil // the keys are still on their way
-		}
-		plain, err := s.sealing.in.DecryptRTP(nil, raw, nil)
-		if err != nil {
-			s.counts.PacketsRefused++
-			return nil
-		}
-		raw = plain
-	}
-	var p rtp.Packet
-	if p.Unmarshal(raw) != nil || p.Version != 2 {
-		return nil
-	}
-	return &p
-}
-
 func (s *stream) receive(p *rtp.Packet, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
 )
 
@@ -97,4 +98,26 @@ func (s *sealing) meet(peer *sealingKey) (err error) {
 		s.in, err = peer.context()
 	}
 	return err
+}
+
+// opened reads a packet. On a sealed call only what the peer's key sealed is one.
+func (s *stream) opened(raw []byte) *rtp.Packet {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sealing != nil {
+		if s.sealing.in == nil {
+			return nil // the keys are still on their way
+		}
+		plain, err := s.sealing.in.DecryptRTP(nil, raw, nil)
+		if err != nil {
+			s.counts.PacketsRefused++
+			return nil
+		}
+		raw = plain
+	}
+	var p rtp.Packet
+	if p.Unmarshal(raw) != nil || p.Version != 2 {
+		return nil
+	}
+	return &p
 }

@@ -94,6 +94,8 @@ async def test_a_second_bridge_takes_the_calls_while_the_first_drains_for_its_ce
         talks.add(2)
         assert talks.of(BRIDGE) == drained, "a draining bridge was given a call"
         await hears_a_call(pair, second)
+        # Its port stays open, and that it is draining keeps nobody out: carriers have to be told.
+        await hears_a_call(pair, first)
         assert processes(pair)[BRIDGE] == draining, "the bridge did not wait for its calls"
         talks.end()
         until_sync(lambda: BRIDGE not in processes(pair), 120, what="it is drained")

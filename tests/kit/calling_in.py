@@ -1,13 +1,13 @@
-"""Calls from outside, straight into LiveKit: an inbound trunk, its rule, and a room to land in."""
+"""Calls by LiveKit alone, in and out: trunks, a rule, and a room with somebody in it."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import httpx
 import numpy as np
@@ -17,9 +17,13 @@ from livekit.protocol.sip import (
     SIPDispatchRuleDirect,
     SIPInboundTrunkInfo,
     SIPMediaEncryption,
+    SIPOutboundTrunkInfo,
+    SIPTransport,
 )
 
 from tests.kit.carrier_ledger import CarrierCall
+
+Level: TypeAlias = Literal["disable", "allow", "require"]
 
 _RATE = 48_000
 #: A tenth of full scale: a voice, and no noise of a decoder.
@@ -33,9 +37,9 @@ _ENCRYPTION = {
 
 @dataclass
 class Desk:
-    """Whoever sits in the room that callers land in: says a tone, and counts what it hears."""
+    """Whoever sits in a room: says a tone, and counts what it hears of the phones there."""
 
-    number: str
+    room: str
     heard: int = 0
     callers: set[str] = field(default_factory=set[str])
 
@@ -46,11 +50,9 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(
-    running: dict[str, Any], number: str, encryption: Literal["disable", "allow", "require"]
-) -> AsyncGenerator[Desk]:
+async def desk(running: dict[str, Any], number: str, encryption: Level) -> AsyncGenerator[Desk]:
     """Have calls to a number land in a room with somebody in it, until the block ends."""
-    url, *keys = (running[f"livekit_{name}"] for name in ("url", "api_key", "api_secret"))
+    url, *keys = _livekit(running)
     async with api.LiveKitAPI(url, *keys) as livekit:
         room = f"desk-{secrets.token_hex(8)}"
         await livekit.room.create_room(api.CreateRoomRequest(name=room))
@@ -70,7 +72,7 @@ async def desk(
         token = api.AccessToken(*keys).with_identity("desk")
         token = token.with_grants(api.VideoGrants(room_join=True, room=room))
         try:
-            async with _seated(url, token.to_jwt(), Desk(number)) as seated:
+            async with _seated(url, token.to_jwt(), Desk(room)) as seated:
                 yield seated
         finally:
             delete_rule = api.DeleteSIPDispatchRuleRequest(
@@ -81,6 +83,48 @@ async def desk(
                 api.DeleteSIPTrunkRequest(sip_trunk_id=trunk.sip_trunk_id)
             )
             await livekit.room.delete_room(api.DeleteRoomRequest(room=room))
+
+
+@asynccontextmanager
+async def dialling(
+    running: dict[str, Any], encryption: Level
+) -> AsyncGenerator[Callable[[str, str], Awaitable[None]]]:
+    """Have an outbound trunk over TLS; gives what dials a number into a room, until the answer."""
+    async with api.LiveKitAPI(*_livekit(running)) as livekit:
+        trunk = await livekit.sip.create_outbound_trunk(
+            api.CreateSIPOutboundTrunkRequest(
+                trunk=SIPOutboundTrunkInfo(
+                    name=f"dialling-{encryption}",
+                    address=running["carrier_address"],
+                    transport=SIPTransport.SIP_TRANSPORT_TLS,
+                    numbers=["+14155550190"],
+                    auth_username=running["carrier_username"],
+                    auth_password=running["carrier_password"],
+                    media_encryption=_ENCRYPTION[encryption],
+                )
+            )
+        )
+
+        async def dial(number: str, room: str) -> None:
+            request = api.CreateSIPParticipantRequest(
+                sip_trunk_id=trunk.sip_trunk_id,
+                sip_call_to=number,
+                room_name=room,
+                participant_identity=f"phone-{number}",
+                wait_until_answered=True,
+            )
+            await livekit.sip.create_sip_participant(request, timeout=60)
+
+        try:
+            yield dial
+        finally:
+            await livekit.sip.delete_trunk(
+                api.DeleteSIPTrunkRequest(sip_trunk_id=trunk.sip_trunk_id)
+            )
+
+
+def _livekit(running: dict[str, Any]) -> list[str]:
+    return [running[f"livekit_{name}"] for name in ("url", "api_key", "api_secret")]
 
 
 @asynccontextmanager

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from livekit import api
 
 from sandbox.certificates import Authority
-from tests.kit.calling_in import call_in, desk, hang_up_in, record_of
+from tests.kit.calling_in import call_in, desk, dialling, hang_up_in, record_of
 from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.processes import processes, times_ready
@@ -102,6 +103,8 @@ def test_a_carrier_whose_certificate_nobody_vouches_for_is_told_nothing(
         ended = gateway.until_ended(gateway.place(TALKS)["id"])
         assert (ended["outcome"], ended["ended_reason"]) == ("failed", "carrier_error")
         assert ledger.calls(TALKS, since=since) == []
+        permits = [e for e in gateway.events(ended["id"]) if e["type"] == "call.dialing"]
+        assert len(permits) == 1, "it was dialled again"
 
     # With its own certificate the carrier is called again, and no bridge had to be restarted.
     ended = gateway.until_ended(gateway.place(SRTP_ONLY)["id"], timeout=120)
@@ -132,6 +135,24 @@ def restart_carrier(running: dict[str, Any]) -> None:
     before = times_ready(running, "carrier")
     os.kill(processes(running)["carrier"], signal.SIGKILL)
     until_sync(lambda: times_ready(running, "carrier") > before, 30, what="the carrier is back")
+
+
+async def test_allow_offers_srtp_alone_and_takes_an_answer_in_clear(
+    running: dict[str, Any], ledger: CarrierLedger
+) -> None:
+    since = datetime.now(UTC)
+    async with desk(running, OURS, "disable") as seat, dialling(running, "allow") as dial:
+        with pytest.raises(api.SipCallError) as refused:
+            await dial(NO_SRTP, seat.room)
+        assert refused.value.sip_status_code == 488
+
+        await dial(ANSWERS_IN_CLEAR, seat.room)
+        await until(
+            lambda: ledger.only_call(ANSWERS_IN_CLEAR, since=since).rtp["packets_audible"] > 50,
+            20,
+            what="the carrier is spoken to",
+        )
+        assert ledger.only_call(ANSWERS_IN_CLEAR, since=since).rtp["profile"] == "RTP/AVP"
 
 
 async def test_a_call_in_over_tls_and_srtp_is_taken_and_both_sides_hear(
