@@ -164,6 +164,7 @@ def wanted_trunk(settings: Settings) -> WantedTrunk | None:
         numbers=settings.sip_caller_ids,
         username=settings.sip_trunk_username,
         password=settings.sip_trunk_password.get_secret_value(),
+        media_encryption=settings.sip_trunk_media_encryption,
     )
 
 

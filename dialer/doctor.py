@@ -227,10 +227,12 @@ def _trunk(settings: Settings) -> Finding:
     except OSError:
         return Finding("trunk", Verdict.BAD, f"the name {host} does not resolve")
     numbers = len(settings.sip_caller_ids)
+    srtp = settings.sip_trunk_media_encryption
+    carried = settings.sip_trunk_transport + ("" if srtp == "disable" else f" with SRTP ({srtp})")
     return Finding(
         "trunk",
         Verdict.GOOD,
-        f"{address} by {settings.sip_trunk_transport}, {numbers} caller IDs, "
+        f"{address} by {carried}, {numbers} caller IDs, "
         f"{settings.sip_trunk_cps:g} calls a second, to {', '.join(sorted(settings.countries))}",
     )
 

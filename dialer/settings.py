@@ -128,6 +128,11 @@ class Settings(TokenSettings):
     sip_trunk_transport: Literal["udp", "tcp", "tls", "auto"] = Field(
         default="udp", description="Transport towards the trunk."
     )
+    sip_trunk_media_encryption: Literal["disable", "allow", "require"] = Field(
+        default="disable",
+        description="SRTP towards the trunk; needs SIP_TRUNK_TRANSPORT=tls. Both `allow` and "
+        "`require` offer nothing but SRTP; `allow` takes an answer in clear, too.",
+    )
     sip_trunk_cps: float = Field(
         default=1.0, gt=0, le=100, description="New calls a second that the trunk takes."
     )
@@ -215,6 +220,11 @@ class Settings(TokenSettings):
     def _credentials_whole(self) -> Self:
         if bool(self.sip_trunk_username) != bool(self.sip_trunk_password.get_secret_value()):
             raise ValueError("SIP_TRUNK_USERNAME and SIP_TRUNK_PASSWORD go together")
+        if self.sip_trunk_media_encryption != "disable" and self.sip_trunk_transport != "tls":
+            raise ValueError(
+                "SIP_TRUNK_MEDIA_ENCRYPTION needs SIP_TRUNK_TRANSPORT=tls: the keys of SRTP travel "
+                "in the signalling, and whoever can hear the call could read them there"
+            )
         if self.sip_trunk_address and not self.sip_caller_ids:
             raise ValueError(
                 "SIP_CALLER_IDS is needed with SIP_TRUNK_ADDRESS: set it to numbers you own, in "

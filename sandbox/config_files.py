@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from sandbox.certificates import Identity
 from sandbox.ports import Ports
 from sandbox.secrets_kept import Secrets
 
@@ -84,6 +85,7 @@ def livekit_sip(
     listen_ip: str,
     which: Which,
     settings: Mapping[str, Any] | None = None,
+    identity: Identity | None = None,
 ) -> str:
     """Render livekit-sip's configuration, with settings on top; media timeouts are its defaults."""
     first, last = which.share(ports.sip_rtp)
@@ -105,9 +107,15 @@ def livekit_sip(
         # Else dials are refused when the machine is busy: here it also plays the whole network.
         "max_cpu_utilization": 1.0,
         "logging": {"level": "info", "json": True},
+        **(_tls(ports[f"sip-tls{which.suffix}"], identity) if identity else {}),
         **(settings or {}),
     }
     return yaml.safe_dump(config, sort_keys=False)
+
+
+def _tls(port: int, identity: Identity) -> dict[str, Any]:
+    files = {"cert_file": str(identity.certificate), "key_file": str(identity.key)}
+    return {"tls": {"port": port, "port_listen": port, "certs": [files]}}
 
 
 def ip_towards(address: str) -> str:

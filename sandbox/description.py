@@ -26,6 +26,15 @@ class Description:
         write_private(self._path, json.dumps(self.content, indent=2) + "\n")
 
 
+def _tls_addresses(plan: Plan) -> list[str]:
+    if plan.options.tls is None:
+        return []
+    bridges = {"livekit-sip": "sip-tls", "livekit-sip-2": "sip-tls-2"}
+    return [
+        f"{plan.sip_ip}:{plan.ports[port]}" for name, port in bridges.items() if plan.runs(name)
+    ]
+
+
 def _of(plan: Plan) -> dict[str, Any]:
     own_carrier = plan.runs("carrier")
     address, username, password = plan.trunk
@@ -43,6 +52,8 @@ def _of(plan: Plan) -> dict[str, Any]:
         "livekit_api_key": plan.kept.livekit_key,
         "livekit_api_secret": plan.kept.livekit_secret,
         "sip_address": f"{plan.sip_ip}:{plan.ports['sip']}",
+        "sip_tls_addresses": _tls_addresses(plan),
+        "certificates_dir": str(plan.folders.certificates) if plan.options.tls else None,
         "redis_url": plan.redis_url,
         "database_url": plan.database_url,
         "carrier_address": address,

@@ -49,6 +49,11 @@ class Folders:
         return self.state / "run"
 
     @property
+    def certificates(self) -> Path:
+        """Give the folder of the sandbox's own authority and what it issued."""
+        return self.run / "certificates"
+
+    @property
     def data(self) -> Path:
         """Give the folder that outlives a run."""
         return self.state / "data"

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast, get_args
 
 import yaml
 
@@ -25,6 +25,9 @@ NAMES: Final = (
 #: What can be reached through a proxy: its clients are told the proxy's address.
 REACHED: Final = ("redis", "livekit", "carrier", "api")
 
+#: How much SRTP is asked of the trunk while SIP goes over TLS.
+MediaEncryption = Literal["disable", "allow", "require"]
+
 #: What `--twice` adds; the workers are two anyway.
 SECOND: Final = ("livekit-server-2", "livekit-sip-2", "api-2", "loops", "loops-2")
 
@@ -42,7 +45,7 @@ class PhoneSystem:
 class Options:
     """Choices for one run.
 
-    Shape: ``database_url`` is None for the sandbox's own SQLite file.
+    Shape: ``database_url`` is None for the sandbox's own SQLite file, ``tls`` for SIP over UDP.
     """
 
     port_base: int | None = None
@@ -52,6 +55,7 @@ class Options:
     via: Mapping[str, str] = field(default_factory=dict[str, str])
     sip_settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     twice: bool = False
+    tls: MediaEncryption | None = None
     state: Path = DEFAULT_STATE
 
 
@@ -96,6 +100,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run two of every part on one Redis; needs --database-url",
     )
     parser.add_argument(
+        "--tls",
+        choices=get_args(MediaEncryption),
+        help="SIP over TLS by an authority of the sandbox's own, and this much SRTP on the trunk",
+    )
+    parser.add_argument(
         "--state",
         type=lambda text: Path(text).resolve(),
         default=DEFAULT_STATE,
@@ -114,6 +123,7 @@ def from_arguments(arguments: argparse.Namespace) -> Options:
         via=arguments.via,
         sip_settings=arguments.sip_settings,
         twice=arguments.twice,
+        tls=arguments.tls,
         state=arguments.state,
     )
 

@@ -30,8 +30,11 @@ ORDER: Final = (
     "sip-2",
     "sip-health-2",
     "sip-metrics-2",
+    "sip-tls",
+    "sip-tls-2",
+    "carrier-tls",
 )
-_SIP_RTP: Final = (20, 300)
+_SIP_RTP: Final = (30, 290)
 _CARRIER_RTP: Final = (320, 300)
 _MEDIA: Final = (620, 600)
 SIZE: Final = 1220

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from sandbox import config_files, probes, servers_build
 from sandbox.atomic import write_private
+from sandbox.certificates import Authority
 from sandbox.folders import PROJECT, Folders
 from sandbox.options import SECOND, Options
 from sandbox.ports import Ports
@@ -78,7 +79,13 @@ class Plan:
         if other := self.options.carrier:
             return other.address, other.username, other.password
         kept = self.kept
-        return self.ports.reach("carrier"), kept.carrier_username, kept.carrier_password
+        address = self.ports.reach("carrier-tls" if self.options.tls else "carrier")
+        return address, kept.carrier_username, kept.carrier_password
+
+    @property
+    def authority(self) -> Authority:
+        """Give the authority that bridges and carrier trust, where SIP goes over TLS."""
+        return Authority(self.folders.certificates)
 
     @property
     def sip_ip(self) -> str:
@@ -131,7 +138,8 @@ def dialer_environment(plan: Plan, name: str = "api") -> dict[str, str]:
         SIP_TRUNK_ADDRESS=address,
         SIP_TRUNK_USERNAME=username,
         SIP_TRUNK_PASSWORD=password,
-        SIP_TRUNK_TRANSPORT="udp",
+        SIP_TRUNK_TRANSPORT="tls" if plan.options.tls else "udp",
+        SIP_TRUNK_MEDIA_ENCRYPTION=plan.options.tls or "disable",
         SIP_TRUNK_CPS=_CALLS_PER_SECOND,
         SIP_CALLER_IDS=CALLER_IDS,
         AGENTS_FILE=str(PROJECT / "agents.yaml"),
@@ -166,14 +174,20 @@ def _livekit_server(plan: Plan, name: str) -> Spec:
 
 def _livekit_sip(plan: Plan, name: str) -> Spec:
     which = plan.which(name)
+    trust: dict[str, str] = {}
+    identity = None
+    if plan.options.tls:
+        identity = plan.authority.identity(name)
+        # The bridge has no setting for it: Go takes the authorities of the system, or these.
+        trust["SSL_CERT_FILE"] = str(plan.authority.certificate)
     text = config_files.livekit_sip(
-        plan.ports, plan.kept, plan.sip_ip, which, plan.options.sip_settings
+        plan.ports, plan.kept, plan.sip_ip, which, plan.options.sip_settings, identity
     )
     binary = str(servers_build.find(servers_build.LIVEKIT_SIP))
     return Spec(
         name,
         (binary, "--config", _written(plan, f"{name}.yaml", text)),
-        _environment(),
+        _environment(**trust),
         # Over its CPU limit it says 429 and is there all the same.
         probes.http(f"http://{plan.ports.address(f'sip-health{which.suffix}')}/", 429),
         after=("redis", f"livekit-server{which.suffix}"),
@@ -194,6 +208,7 @@ def _carrier(plan: Plan) -> Spec:
         "-cache": str(plan.settings.cache / "utterances"),
         "-bridge": ports.address("sip"),
         "-rtp": f"{first}-{last}",
+        **(_carrier_tls(plan) if plan.options.tls else {}),
     }
     if plan.runs("speech"):
         flags["-speech"] = plan.speech_url
@@ -202,6 +217,17 @@ def _carrier(plan: Plan) -> Spec:
         command += [flag, value]
     probe = probes.http(f"{plan.carrier_control_url}/healthz")
     return Spec("carrier", tuple(command), _environment(), probe)
+
+
+def _carrier_tls(plan: Plan) -> dict[str, str]:
+    own = plan.authority.identity("carrier")
+    return {
+        "-tls": plan.ports.address("carrier-tls"),
+        "-tls-cert": str(own.certificate),
+        "-tls-key": str(own.key),
+        "-tls-trust": str(plan.authority.certificate),
+        "-tls-bridge": plan.ports.address("sip-tls"),
+    }
 
 
 def _speech(plan: Plan) -> Spec:

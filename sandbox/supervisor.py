@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import IO, Any, Final
 
 from sandbox import (
+    certificates,
     leash,
     ports,
     probes,
@@ -211,7 +212,21 @@ def _plan(options: Options, folders: Folders, announce: Announce) -> Plan:
     exists = database.exists() and options.database_url is None
     kept = secrets_kept.load(secrets_file, database_exists=exists)
     secrets_kept.save(secrets_file, kept)
-    return Plan(options, folders, claimed, kept, Settings())
+    plan = Plan(options, folders, claimed, kept, Settings())
+    _make_certificates(plan)
+    return plan
+
+
+def _make_certificates(plan: Plan) -> None:
+    if plan.options.tls is None:
+        return
+    try:
+        plan.authority.make()
+        for name in ("carrier", "livekit-sip", "livekit-sip-2"):
+            plan.authority.issue(name)
+    except certificates.NoCertificate as error:
+        plan.ports.release()
+        raise CannotStart(str(error)) from error
 
 
 def _check_programs(options: Options, announce: Announce) -> None:

@@ -36,6 +36,7 @@ find_missing_packages() { # demo|test|lint|bench
     want_unless_command wget wget
     want_unless_command ss iproute2
     want_unless_sbin nft nftables
+    want_unless_command openssl openssl
 }
 
 packages_present() {

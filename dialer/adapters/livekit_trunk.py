@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from livekit import api
-from livekit.protocol.sip import SIPOutboundTrunkInfo, SIPTransport
+from livekit.protocol.sip import SIPMediaEncryption, SIPOutboundTrunkInfo, SIPTransport
 
 from dialer.adapters.livekit_session import LiveKitSession, NoSuchThing, translated
 from dialer.calls.trunk import WantedTrunk
@@ -14,6 +14,11 @@ _TRANSPORTS = {
     "udp": SIPTransport.SIP_TRANSPORT_UDP,
     "tcp": SIPTransport.SIP_TRANSPORT_TCP,
     "tls": SIPTransport.SIP_TRANSPORT_TLS,
+}
+_ENCRYPTION = {
+    "disable": SIPMediaEncryption.SIP_MEDIA_ENCRYPT_DISABLE,
+    "allow": SIPMediaEncryption.SIP_MEDIA_ENCRYPT_ALLOW,
+    "require": SIPMediaEncryption.SIP_MEDIA_ENCRYPT_REQUIRE,
 }
 
 
@@ -60,6 +65,7 @@ def _info(wanted: WantedTrunk) -> SIPOutboundTrunkInfo:
         numbers=list(wanted.numbers),
         auth_username=wanted.username,
         auth_password=wanted.password,
+        media_encryption=_ENCRYPTION[wanted.media_encryption],
     )
 
 
@@ -70,4 +76,5 @@ def _same(is_: SIPOutboundTrunkInfo, target: SIPOutboundTrunkInfo) -> bool:
         and list(is_.numbers) == list(target.numbers)
         and is_.auth_username == target.auth_username
         and is_.auth_password == target.auth_password
+        and is_.media_encryption == target.media_encryption
     )

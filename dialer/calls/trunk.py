@@ -36,6 +36,7 @@ class WantedTrunk:
     numbers: tuple[str, ...] = field(repr=False)
     username: str = ""
     password: str = field(default="", repr=False)
+    media_encryption: Literal["disable", "allow", "require"] = "disable"
 
 
 class Trunks(Protocol):

@@ -19,6 +19,7 @@ type Behaviour struct {
 	Person        func(c *call) // on the answered call; returning hangs up; nil: never answers
 	Lines         []line        // what will be said, so that it can be synthesised early
 	Codecs        []codec       // nil: both
+	Media         mediaRule
 	NoRTP         bool
 	AnswersCancel bool
 	Deaf          []string // requests that get no reply of any kind; "*" for all
@@ -189,6 +190,10 @@ var behaviours = []*Behaviour{
 			}
 		},
 	},
+	withMedia(sealedOnly, talking("0160", "srtp_only", "takes RTP/SAVP only (else 488), then talks briefly", pickUp, "brief_talk")),
+	withMedia(clearOnly, talking("0161", "no_srtp", "takes RTP/AVP only (else 488), then talks briefly", pickUp, "brief_talk")),
+	withMedia(answersClear, talking("0162", "answers_in_clear",
+		"answers RTP/SAVP with RTP/AVP, as no carrier may, then talks briefly", pickUp, "brief_talk")),
 	talking("0199", "slow_talk", "talks like 0100, but rings longer and takes its time", func(c *call) {
 		c.trying()
 		if c.ring(4 * c.x.ring) {
@@ -240,6 +245,11 @@ func refusing(last4, name string, status int, reason string, headers ...sip.Head
 			}
 		},
 	}
+}
+
+func withMedia(rule mediaRule, b *Behaviour) *Behaviour {
+	b.Media = rule
+	return b
 }
 
 func early() *Behaviour {

@@ -21,6 +21,8 @@ type call struct {
 	leg    leg
 	stream *stream
 	offer  offer
+	rule   mediaRule
+	key    *sealingKey // ours, nil in clear
 
 	ctx    context.Context // ends when the call must: hung up by anyone
 	cancel context.CancelFunc
@@ -36,7 +38,7 @@ type call struct {
 
 func newCall(x *carrier, r *Record, b *Behaviour, l leg) *call {
 	c := &call{
-		x: x, record: r, b: b, leg: l,
+		x: x, record: r, b: b, leg: l, rule: b.Media,
 		cancelSeen: make(chan struct{}), okSent: make(chan struct{}), gone: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithTimeout(l.Context(), longestCall)
@@ -147,6 +149,9 @@ func (c *call) openStream() error {
 		return err
 	}
 	c.stream = newStream(conn, c)
+	if c.key != nil {
+		c.stream.sealing = &sealing{own: c.key}
+	}
 	go c.stream.listen(conn)
 	c.x.metro.join(c.stream)
 	return nil
@@ -155,8 +160,21 @@ func (c *call) openStream() error {
 // connect points the stream at the peer in the first codec both sides have.
 func (c *call) connect(o offer) {
 	c.offer = o
-	c.stream.connect(o.remote, o.codecs[0], o.dtmfType)
+	if err := c.stream.connect(o); err != nil {
+		slog.Error("cannot seal the call", "call", c.record.ID, "error", err)
+	}
 	c.keepCounts()
+}
+
+// readSession reads the peer's description by what this phone takes.
+func (c *call) readSession(body []byte) (offer, error) { return readSDP(body, c.b.codecs(), c.rule) }
+
+// settle holds the call to the profile that it began with, sealed or in clear.
+func (c *call) settle(sealed bool, tag string) {
+	c.rule = clearOnly
+	if sealed {
+		c.rule, c.key = sealedOnly, newSealingKey(tag)
+	}
 }
 
 // startTape begins the recordings: position 0 is the answer, as the ledger has it.
@@ -183,7 +201,7 @@ func (c *call) describe(codecs []codec, dtmfType uint8, direction string) []byte
 	c.sdpVersion++
 	d := description{
 		local: c.stream.local(), codecs: codecs, dtmfType: dtmfType,
-		direction: direction, version: c.sdpVersion,
+		direction: direction, version: c.sdpVersion, key: c.key,
 	}
 	return d.bytes()
 }

@@ -11,12 +11,17 @@ import (
 
 // takeInvite reads the offer and plays the number's signalling.
 func (c *call) takeInvite(req *sip.Request) {
-	offered, err := readSDP(req.Body(), c.b.codecs())
+	offered, err := c.readSession(req.Body())
 	if err != nil {
 		c.reject(488, "Not Acceptable Here")
 		return
 	}
 	c.offer = offered
+	if offered.key != nil {
+		c.settle(true, offered.key.tag)
+	} else if c.rule != answersClear {
+		c.settle(false, "")
+	}
 	c.b.prepare(c)
 	c.b.Signal(c)
 }
@@ -84,7 +89,7 @@ func (c *call) answer() bool {
 // takeReinvite answers a change of session from the bridge.
 func (c *call) takeReinvite(req *sip.Request, tx sip.ServerTransaction) {
 	if len(req.Body()) > 0 && c.stream != nil {
-		changed, err := readSDP(req.Body(), c.b.codecs())
+		changed, err := c.readSession(req.Body())
 		if err != nil {
 			_ = tx.Respond(sip.NewResponseFromRequest(req, 488, "Not Acceptable Here", nil))
 			return

@@ -18,6 +18,7 @@ type options struct {
 	rtpFirst, rtpLast  int
 	ring               time.Duration // how long ordinary numbers ring
 	away               time.Duration // how long a message is on its way to us
+	tlsOptions
 }
 
 // carrier is the termination trunk: it takes INVITEs and plays the person who is called.
@@ -34,6 +35,7 @@ type carrier struct {
 	ua      *sipgo.UserAgent
 	server  *sipgo.Server
 	dialogs map[string]*sipgo.DialogUA // by transport
+	tls     *meetingPoint              // nil without TLS
 
 	mu   sync.Mutex
 	live map[string]*call // by Call-ID

@@ -83,6 +83,7 @@ func TestAnAnsweredCallCarriesAudioBothWaysAndEndsWithBYE(t *testing.T) {
 	if c.err != nil {
 		t.Fatal(c.err)
 	}
+	until(t, "the tape runs", func() bool { return x.onlyRecord(t, b.Number).HeardWAV != "" })
 	speech := make([]byte, frameSamples)
 	pcmu.pack(speech, sine(500, sampleRate, frameSamples))
 	for i := range 25 {

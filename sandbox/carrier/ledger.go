@@ -41,6 +41,7 @@ const (
 type Message struct {
 	At             stamp  `json:"at"`
 	Direction      string `json:"direction"`
+	Transport      string `json:"transport"`
 	Line           string `json:"line"`
 	Method         string `json:"method"`
 	Status         int    `json:"status"`
@@ -66,6 +67,9 @@ type Said struct {
 // Media counts what crossed the RTP socket.
 type Media struct {
 	Codec           string  `json:"codec"`
+	Profile         string  `json:"profile"`         // RTP/AVP or RTP/SAVP, as settled on
+	Crypto          string  `json:"crypto"`          // SRTP suite, empty in clear
+	PacketsRefused  int     `json:"packets_refused"` // not sealed with the peer's key
 	PacketsReceived int     `json:"packets_received"`
 	PacketsSent     int     `json:"packets_sent"`
 	PacketsLost     int     `json:"packets_lost"`
@@ -93,6 +97,7 @@ type Record struct {
 	Number          string            `json:"number"`
 	From            string            `json:"from"`
 	Behaviour       string            `json:"behaviour"`
+	Transport       string            `json:"transport"` // that brought the first INVITE
 	Headers         map[string]string `json:"headers"`
 	State           string            `json:"state"`
 	FinalStatus     int               `json:"final_status"`
@@ -159,6 +164,9 @@ func (l *Ledger) note(m wireMessage) *Record {
 	if m.isRequest() && m.method == "INVITE" && !m.inDialog && len(m.extra) > 0 {
 		r.Headers = m.extra // replaced as a whole, never changed: copies may share it
 	}
+	if r.Transport == "" {
+		r.Transport = m.transport
+	}
 	repeated := false
 	if m.isRequest() {
 		key := m.direction + " " + m.method + " " + m.cseq + " " + m.branch
@@ -166,8 +174,8 @@ func (l *Ledger) note(m wireMessage) *Record {
 		r.seen[key] = true
 	}
 	r.Messages = append(r.Messages, Message{
-		At: now(), Direction: m.direction, Line: m.line, Method: m.method, Status: m.status,
-		CSeq: m.cseq, CallID: m.callID, Retransmission: repeated,
+		At: now(), Direction: m.direction, Transport: m.transport, Line: m.line, Method: m.method,
+		Status: m.status, CSeq: m.cseq, CallID: m.callID, Retransmission: repeated,
 	})
 	r.follow(m, repeated)
 	return r

@@ -197,17 +197,17 @@ const bridgeOffer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=LiveKit\r\nc=IN IP4 12
 	"a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
 
 func TestAnOfferIsReducedToWhatATelephoneSpeaks(t *testing.T) {
-	o, err := readSDP([]byte(bridgeOffer), []codec{pcmu, pcma})
+	o, err := readSDP([]byte(bridgeOffer), []codec{pcmu, pcma}, asOffered)
 	if err != nil || o.codecs[0].name != "PCMU" || o.dtmfType != 101 || o.remote.String() != "127.0.0.1:20000" {
 		t.Errorf("%+v %v", o, err)
 	}
-	if o, err = readSDP([]byte(bridgeOffer), []codec{pcma}); err != nil || o.codecs[0].name != "PCMA" {
+	if o, err = readSDP([]byte(bridgeOffer), []codec{pcma}, asOffered); err != nil || o.codecs[0].name != "PCMA" {
 		t.Errorf("PCMA only: %+v %v", o, err)
 	}
 	encrypted := strings.Replace(bridgeOffer, "RTP/AVP", "RTP/SAVP", 1)
 	wideband := strings.Replace(bridgeOffer, "9 0 8 101", "9 101", 1)
 	for name, body := range map[string]string{"encrypted": encrypted, "wideband": wideband, "empty": "", "junk": "v=x"} {
-		if _, err := readSDP([]byte(body), []codec{pcmu, pcma}); err == nil {
+		if _, err := readSDP([]byte(body), []codec{pcmu, pcma}, asOffered); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
 	}
@@ -218,7 +218,7 @@ func TestOurDescriptionIsReadBackAsWritten(t *testing.T) {
 		local: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4000}, codecs: []codec{pcma},
 		dtmfType: 101, direction: "sendonly", version: 2,
 	}
-	o, err := readSDP(d.bytes(), []codec{pcmu, pcma})
+	o, err := readSDP(d.bytes(), []codec{pcmu, pcma}, asOffered)
 	if err != nil || len(o.codecs) != 1 || o.codecs[0].name != "PCMA" || o.dtmfType != 101 || o.remote.Port != 4000 {
 		t.Errorf("%+v %v", o, err)
 	}

@@ -19,6 +19,9 @@ type origination struct {
 	Username           string  `json:"username"`  // answer to a challenge, optional
 	Password           string  `json:"password"`
 	RingTimeoutSeconds float64 `json:"ring_timeout_seconds"`
+	Transport          string  `json:"transport"` // udp (default) or tls
+	SRTP               bool    `json:"srtp"`      // offer RTP/SAVP only
+	Bridge             string  `json:"bridge"`    // another address than the flag's
 }
 
 const (
@@ -30,6 +33,7 @@ var (
 	errNoBridge     = errors.New("no bridge address: start the carrier with -bridge HOST:PORT")
 	errNoParty      = errors.New("`to` and `from` are required")
 	errNeverAnswers = errors.New("unknown behaviour, or one that never answers")
+	errTransport    = errors.New("`transport` must be udp or tls")
 )
 
 // originate sends the INVITE and returns the call's record at once.
@@ -38,21 +42,53 @@ func (x *carrier) originate(o origination) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	host, port, err := hostPort(x.bridge)
+	target, err := x.targetOf(o)
 	if err != nil {
-		return nil, errNoBridge
+		return nil, err
 	}
 	callID := sip.CallIDHeader(uuid.NewString())
 	r := x.ledger.open(string(callID), toBridge, o.To, o.From, b.Name)
-	req := sip.NewRequest(sip.INVITE, sip.Uri{Scheme: "sip", User: o.To, Host: host, Port: port})
+	req := sip.NewRequest(sip.INVITE, target)
 	from := sip.FromHeader{Address: x.addressFor(o.From), Params: sip.NewParams()}
 	from.Params.Add("tag", sip.GenerateTagN(16))
 	req.AppendHeader(&from)
 	req.AppendHeader(&callID)
 	req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
-	req.SetTransport("UDP") // the tap does not see connections that the stack dials over TCP
+	req.SetTransport(sip.NetworkToUpper(o.transport()))
 	go x.makeCall(o, r, b, req)
 	return r, nil
+}
+
+// transport is UDP or TLS: the tap does not see connections that the stack dials over TCP.
+func (o origination) transport() string {
+	if o.Transport == "" {
+		return "udp"
+	}
+	return o.Transport
+}
+
+// targetOf is the address that is called: the bridge that was named, else the one of the transport.
+func (x *carrier) targetOf(o origination) (sip.Uri, error) {
+	bridge, params := x.bridge, sip.NewParams()
+	switch o.transport() {
+	case "udp":
+	case "tls":
+		if x.tls == nil {
+			return sip.Uri{}, errNoTLS
+		}
+		bridge = x.tlsBridge
+		params.Add("transport", "tls")
+	default:
+		return sip.Uri{}, errTransport
+	}
+	if o.Bridge != "" {
+		bridge = o.Bridge
+	}
+	host, port, err := hostPort(bridge)
+	if err != nil {
+		return sip.Uri{}, errNoBridge
+	}
+	return sip.Uri{Scheme: "sip", User: o.To, Host: host, Port: port, UriParams: params}, nil
 }
 
 func (x *carrier) callerOf(o origination) (*Behaviour, error) {
@@ -80,6 +116,7 @@ func (x *carrier) makeCall(o origination, r *Record, b *Behaviour, req *sip.Requ
 	contact.Address.User = o.From
 	req.AppendHeader(&contact)
 	c := newCall(x, r, b, &callingLeg{session})
+	c.settle(o.SRTP, offeredTag)
 	x.add(c)
 	defer x.remove(c)
 	c.run(func() { c.dial(o) })
@@ -102,6 +139,11 @@ func (c *call) dial(o origination) {
 	}
 	ctx, done := context.WithTimeout(c.ctx, ringTimeout)
 	defer done()
+	if err := c.reachBridge(ctx, session.InviteRequest); err != nil {
+		slog.Warn("no connection to the bridge", "call", c.record.ID, "error", err)
+		c.x.ledger.end(c.record, byCarrier)
+		return
+	}
 	if err := session.Invite(ctx); err != nil {
 		return
 	}
@@ -112,9 +154,16 @@ func (c *call) dial(o origination) {
 	c.pickedUp(session.InviteResponse.Body())
 }
 
+func (c *call) reachBridge(ctx context.Context, req *sip.Request) error {
+	if req.Transport() != "TLS" {
+		return nil
+	}
+	return c.x.reach(ctx, req.Destination())
+}
+
 // pickedUp starts the conversation on an originated call that was answered.
 func (c *call) pickedUp(body []byte) {
-	answer, err := readSDP(body, c.b.codecs())
+	answer, err := c.readSession(body)
 	if err != nil {
 		c.answeredOnWire()
 		return

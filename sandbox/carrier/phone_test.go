@@ -168,7 +168,7 @@ func (p *peer) dial(x *carrier, d dialing) *dialled {
 		c.err = c.session.WaitAnswer(d.ctx, sipgo.AnswerOptions{Username: d.username, Password: d.password})
 	}
 	if c.err == nil {
-		answer, err := readSDP(c.session.InviteResponse.Body(), []codec{pcmu, pcma})
+		answer, err := readSDP(c.session.InviteResponse.Body(), []codec{pcmu, pcma}, asOffered)
 		if err != nil {
 			p.t.Fatal(err)
 		}

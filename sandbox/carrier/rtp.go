@@ -72,6 +72,7 @@ type stream struct {
 	remote   *net.UDPAddr
 	codec    codec
 	dtmfType uint8
+	sealing  *sealing // nil in clear
 	sending  bool
 	echo     bool
 	queue    []*outgoing
@@ -109,11 +110,20 @@ func (s *stream) moveTo(conn *net.UDPConn) (before *net.UDPConn) {
 	return before
 }
 
-// connect sets where to send and in which format.
-func (s *stream) connect(remote *net.UDPAddr, c codec, dtmfType uint8) {
+// connect sets where to send and in which format, and takes the peer's key on a sealed call.
+func (s *stream) connect(o offer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.remote, s.codec, s.dtmfType, s.counts.Codec = remote, c, dtmfType, c.name
+	s.counts.Profile = clearProfile
+	if s.sealing != nil {
+		if err := s.sealing.meet(o.key); err != nil {
+			return err
+		}
+		s.counts.Profile, s.counts.Crypto = sealedProfile, suite
+	}
+	c := o.codecs[0]
+	s.remote, s.codec, s.dtmfType, s.counts.Codec = o.remote, c, o.dtmfType, c.name
+	return nil
 }
 
 func (s *stream) setSending(on bool) {
@@ -224,6 +234,9 @@ func (s *stream) send(payloadType uint8, ts uint32, marker bool, payload []byte)
 	}
 	s.seq++
 	raw, err := p.Marshal()
+	if err == nil && s.sealing != nil {
+		raw, err = s.sealing.out.EncryptRTP(nil, raw, nil)
+	}
 	if err != nil {
 		return
 	}
@@ -243,9 +256,8 @@ func (s *stream) listen(conn *net.UDPConn) {
 			}
 			continue // an ICMP refusal of something we sent
 		}
-		var p rtp.Packet
-		if p.Unmarshal(buf[:n]) == nil && p.Version == 2 {
-			s.receive(&p, time.Now())
+		if p := s.opened(buf[:n]); p != nil {
+			s.receive(p, time.Now())
 		}
 	}
 }

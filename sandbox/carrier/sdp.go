@@ -14,24 +14,45 @@ import (
 // offer is the part of a session description that a narrowband phone understands.
 type offer struct {
 	remote   *net.UDPAddr
-	codecs   []codec // those of ours that were offered, in the order offered
-	dtmfType uint8   // payload type of telephone-event/8000, 0 when not offered
+	codecs   []codec     // those of ours that were offered, in the order offered
+	dtmfType uint8       // payload type of telephone-event/8000, 0 when not offered
+	key      *sealingKey // the peer's, nil in clear
 }
 
-var errNoCommonCodec = errors.New("no common codec")
+var (
+	errNoCommonCodec  = errors.New("no common codec")
+	errNoCommonCrypto = errors.New("no common SRTP suite")
+)
 
 // readSDP parses a description and keeps the codecs that the carrier also allows.
-func readSDP(body []byte, allowed []codec) (offer, error) {
+func readSDP(body []byte, allowed []codec, rule mediaRule) (offer, error) {
 	var description sdp.SessionDescription
 	if err := description.Unmarshal(body); err != nil {
 		return offer{}, fmt.Errorf("session description: %w", err)
 	}
 	for _, media := range description.MediaDescriptions {
-		if media.MediaName.Media == "audio" && strings.Join(media.MediaName.Protos, "/") == "RTP/AVP" {
-			return readAudio(&description, media, allowed)
+		profile := strings.Join(media.MediaName.Protos, "/")
+		if media.MediaName.Media != "audio" || !rule.takes(profile) {
+			continue
 		}
+		o, err := readAudio(&description, media, allowed)
+		if profile == sealedProfile && rule != answersClear && err == nil {
+			o.key, err = keyOf(media)
+		}
+		return o, err
 	}
 	return offer{}, errNoCommonCodec
+}
+
+func keyOf(media *sdp.MediaDescription) (*sealingKey, error) {
+	for _, a := range media.Attributes {
+		if a.Key == "crypto" {
+			if key := readSealingKey(a.Value); key != nil {
+				return key, nil
+			}
+		}
+	}
+	return nil, errNoCommonCrypto
 }
 
 func readAudio(d *sdp.SessionDescription, media *sdp.MediaDescription, allowed []codec) (offer, error) {
@@ -87,6 +108,7 @@ type description struct {
 	dtmfType  uint8
 	direction string // sendrecv, sendonly, inactive
 	version   int
+	key       *sealingKey // ours, nil in clear
 }
 
 func (d description) bytes() []byte {
@@ -99,10 +121,15 @@ func (d description) bytes() []byte {
 		formats += fmt.Sprintf(" %d", d.dtmfType)
 		maps += fmt.Sprintf("a=rtpmap:%d telephone-event/8000\r\na=fmtp:%d 0-15\r\n", d.dtmfType, d.dtmfType)
 	}
+	profile := clearProfile
+	if d.key != nil {
+		profile = sealedProfile
+		maps += fmt.Sprintf("a=crypto:%s\r\n", d.key.attribute())
+	}
 	ip := d.local.IP.String()
 	return fmt.Appendf(nil,
 		"v=0\r\no=carrier %d %d IN IP4 %s\r\ns=call\r\nc=IN IP4 %s\r\nt=0 0\r\n"+
-			"m=audio %d RTP/AVP%s\r\n%sa=ptime:%d\r\na=%s\r\n",
-		d.local.Port, 1+d.version, ip, ip, d.local.Port, formats, maps,
+			"m=audio %d %s%s\r\n%sa=ptime:%d\r\na=%s\r\n",
+		d.local.Port, 1+d.version, ip, ip, d.local.Port, profile, formats, maps,
 		frameTime/time.Millisecond, d.direction)
 }

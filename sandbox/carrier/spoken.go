@@ -139,7 +139,7 @@ func (c *call) offerAgain(session []byte) bool {
 		return false
 	}
 	ack := sip.NewRequest(sip.ACK, *c.targetURI())
-	if changed, err := readSDP(res.Body(), c.b.codecs()); err == nil {
+	if changed, err := c.readSession(res.Body()); err == nil {
 		c.connect(changed)
 	}
 	return c.leg.WriteRequest(ack) == nil

@@ -12,7 +12,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
-// start binds UDP and TCP on the same port and serves until the context ends.
+// start binds UDP and TCP on the same port, TLS on its own, and serves until the context ends.
 func (x *carrier) start(ctx context.Context) error {
 	packets, listener, err := listenBoth(x.sipAddress)
 	if err != nil {
@@ -25,12 +25,12 @@ func (x *carrier) start(ctx context.Context) error {
 		return err
 	}
 	go func() { _ = x.server.ServeUDP(distantPackets(&tappedPacketConn{packets, x}, x.away)) }()
-	go func() { _ = x.server.ServeTCP(&distantListener{&tappedListener{listener, x}, x.away}) }()
+	go func() { _ = x.server.ServeTCP(&distantListener{&tappedListener{listener, "tcp", x}, x.away}) }()
 	go func() {
 		<-ctx.Done()
 		_ = errors.Join(packets.Close(), listener.Close())
 	}()
-	return waitForListener(x.server, local.String())
+	return errors.Join(x.startTLS(ctx), waitForListener(x.server, local.String()))
 }
 
 // listenBoth binds one port for UDP and TCP. With port 0 the system picks a port that is

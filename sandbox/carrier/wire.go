@@ -10,6 +10,7 @@ import (
 // wireMessage is the little of a SIP message that the ledger keeps.
 type wireMessage struct {
 	direction string // "rx" or "tx", seen from the carrier
+	transport string // "udp", "tcp" or "tls"
 	line      string
 	method    string // of a request; of a response, the method it answers
 	status    int    // 0 for a request
@@ -24,6 +25,12 @@ type wireMessage struct {
 }
 
 func (m wireMessage) isRequest() bool { return m.status == 0 }
+
+// over names the transport that carried the message.
+func (m wireMessage) over(transport string) wireMessage {
+	m.transport = transport
+	return m
+}
 
 // wireTap sees every SIP message that enters or leaves, retransmissions included.
 // What `received` refuses never reaches the SIP stack: that is how a mute carrier is played.
@@ -124,7 +131,7 @@ func (c *tappedPacketConn) ReadFrom(p []byte) (int, net.Addr, error) {
 		if err != nil {
 			return n, addr, err
 		}
-		if m, ok := readWireMessage("rx", p[:n]); ok && !c.tap.received(m) {
+		if m, ok := readWireMessage("rx", p[:n]); ok && !c.tap.received(m.over("udp")) {
 			continue
 		}
 		return n, addr, nil
@@ -133,15 +140,16 @@ func (c *tappedPacketConn) ReadFrom(p []byte) (int, net.Addr, error) {
 
 func (c *tappedPacketConn) WriteTo(p []byte, addr net.Addr) (int, error) {
 	if m, ok := readWireMessage("tx", p); ok {
-		c.tap.sent(m) // before the write, so that the ledger never trails the peer
+		c.tap.sent(m.over("udp")) // before the write, so that the ledger never trails the peer
 	}
 	return c.PacketConn.WriteTo(p, addr)
 }
 
-// tappedListener wraps accepted TCP connections.
+// tappedListener wraps accepted connections of one transport.
 type tappedListener struct {
 	net.Listener
-	tap wireTap
+	transport string
+	tap       wireTap
 }
 
 func (l *tappedListener) Accept() (net.Conn, error) {
@@ -149,15 +157,16 @@ func (l *tappedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tappedConn{Conn: conn, tap: l.tap}, nil
+	return &tappedConn{Conn: conn, transport: l.transport, tap: l.tap}, nil
 }
 
 // tappedConn cuts the byte stream into whole messages, so that a refused one can be left out.
 type tappedConn struct {
 	net.Conn
-	tap     wireTap
-	pending []byte // received, not yet a whole message
-	ready   []byte // whole messages that were let through
+	transport string
+	tap       wireTap
+	pending   []byte // received, not yet a whole message
+	ready     []byte // whole messages that were let through
 }
 
 func (c *tappedConn) Read(p []byte) (int, error) {
@@ -182,7 +191,7 @@ func (c *tappedConn) letThrough() {
 			return
 		}
 		data := c.pending[:size]
-		if m, ok := readWireMessage("rx", data); !ok || c.tap.received(m) {
+		if m, ok := readWireMessage("rx", data); !ok || c.tap.received(m.over(c.transport)) {
 			c.ready = append(c.ready, data...)
 		}
 		c.pending = c.pending[size:]
@@ -191,7 +200,7 @@ func (c *tappedConn) letThrough() {
 
 func (c *tappedConn) Write(p []byte) (int, error) {
 	if m, ok := readWireMessage("tx", p); ok {
-		c.tap.sent(m)
+		c.tap.sent(m.over(c.transport))
 	}
 	return c.Conn.Write(p)
 }

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 from livekit import api
-from livekit.protocol.sip import SIPOutboundTrunkInfo, SIPTransport
+from livekit.protocol.sip import SIPMediaEncryption, SIPOutboundTrunkInfo, SIPTransport
 
 from dialer.adapters.livekit_session import LiveKitSession
 from dialer.adapters.livekit_trunk import LiveKitTrunks
@@ -51,6 +51,17 @@ async def test_it_is_made_as_the_settings_want_it(session: LiveKitSession) -> No
     assert made.transport == SIPTransport.SIP_TRANSPORT_UDP
     assert list(made.numbers) == list(WANTED.numbers)
     assert (made.auth_username, made.auth_password) == ("user", "secret")
+    assert made.media_encryption == SIPMediaEncryption.SIP_MEDIA_ENCRYPT_DISABLE
+
+
+async def test_media_encryption_follows_the_settings_both_ways(session: LiveKitSession) -> None:
+    trunks = LiveKitTrunks(session)
+    seen: list[str] = []
+    for level in ("require", "allow", "disable", "require"):
+        await trunks.ensure(replace(WANTED, media_encryption=level))
+        (made,) = await _all(session)
+        seen.append(SIPMediaEncryption.Name(made.media_encryption))
+    assert [name.rpartition("_")[2] for name in seen] == ["REQUIRE", "ALLOW", "DISABLE", "REQUIRE"]
 
 
 async def test_asking_again_makes_no_second_one(session: LiveKitSession) -> None:

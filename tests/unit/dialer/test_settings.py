@@ -84,6 +84,7 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(
         ("SIP_TRUNK_ADDRESS", "sip:carrier.example", "without sip:"),
         ("SIP_TRUNK_ADDRESS", "carrier.example;transport=udp", "without sip:"),
         ("SIP_TRUNK_ADDRESS", "carrier.example:70000", "port"),
+        ("SIP_TRUNK_MEDIA_ENCRYPTION", "always", "'disable', 'allow' or 'require'"),
         ("SIP_CALLER_IDS", "2125550177", "E.164"),
         ("ALLOWED_COUNTRIES", "US,USA", "ISO 3166"),
         ("ALLOWED_COUNTRIES", "US,+44", "ISO 3166"),
@@ -113,6 +114,16 @@ def test_trunk_credentials_and_caller_ids_go_together(
     assert "go together" in refused(capsys)
     use(monkeypatch, SIP_TRUNK_USERNAME="", SIP_TRUNK_ADDRESS="carrier.example")
     assert "SIP_CALLER_IDS" in refused(capsys)
+
+
+def test_srtp_keys_do_not_travel_in_clear(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, SIP_TRUNK_MEDIA_ENCRYPTION="require")
+    assert "needs SIP_TRUNK_TRANSPORT=tls" in refused(capsys)
+    use(monkeypatch, SIP_TRUNK_TRANSPORT="tls")
+    found = load(Settings)
+    assert (found.sip_trunk_transport, found.sip_trunk_media_encryption) == ("tls", "require")
 
 
 def test_countries_are_those_of_the_caller_ids_until_they_are_named(

@@ -44,6 +44,13 @@ def test_a_proxy_that_makes_no_sense_is_refused(text: str) -> None:
         options.parse(["--via", text])
 
 
+def test_tls_says_how_much_srtp() -> None:
+    assert options.parse([]).tls is None
+    assert options.parse(["--tls", "require"]).tls == "require"
+    with pytest.raises(SystemExit):
+        options.parse(["--tls", "sometimes"])
+
+
 def test_the_bridges_settings_are_a_mapping() -> None:
     chosen = options.parse(["--sip-settings", "{max_cpu_utilization: 0.9}"])
     assert chosen.sip_settings == {"max_cpu_utilization": 0.9}
