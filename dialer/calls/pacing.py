@@ -9,9 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-#: The name of the only trunk that there is so far.
-OUTBOUND = "outbound"
-
 #: Units: seconds. How long a trunk that was slowed down stays so before its pace is doubled again.
 RECOVERY = 10.0
 #: Units: seconds. What comes so soon after a slow-down was sent before it, and tells nothing new.

@@ -12,9 +12,8 @@ from starlette.requests import Request
 
 from dialer import metrics
 from dialer.calls import takeover
-from dialer.calls.pacing import OUTBOUND
 from dialer.calls.permit import permit
-from dialer.calls.returning import take_back, withdraw
+from dialer.calls.returning import REFUSALS, take_back, trunk_of, withdraw
 from dialer.failpoints import Failpoint, passing
 from dialer.ingest import livekit_webhook, worker_events
 from dialer.ingest.worker_events import Batch
@@ -85,9 +84,16 @@ async def return_permit(granted: Grant, told: Return, wired: Wired) -> Returned:
     """Take back a permit with which nobody was rung."""
     if told.why is ReturnReason.TOO_FAST:
         metrics.TRUNK_SLOWDOWNS.inc()
-        await wired.pacer.slow_down(OUTBOUND)
+        async with wired.database.reading() as connection:
+            trunk = await trunk_of(connection, granted)
+        if trunk is not None:
+            await wired.pacer.slow_down(trunk)
+    trunks = await wired.directory.trunks()
     async with wired.database.transaction() as tx:
-        call_id = await take_back(tx, granted, told.why, now=wired.now())
+        trunk = await trunk_of(tx, granted)
+        call_id = await take_back(tx, granted, told.why, trunks=trunks, now=wired.now())
+    if trunk is not None and told.why in REFUSALS:
+        metrics.TRUNK_REFUSALS.labels(trunk=trunk, why=told.why.value).inc()
     passing(Failpoint.RETURN_AFTER_COMMIT)
     # The room is left to the next claim and the sweep: deleted now, its agent would take that for
     # a hang-up before it has this answer.
