@@ -60,7 +60,8 @@ class Ways:
     async def find(self, wish: Wish) -> Line | Obstacle:
         """Give the best trunk that can take the call now, and its pacing token, or what is missing."""
         met: list[Obstacle] = []
-        for trunk in choose((line.trunk for line in self.lines.values()), wish, self.standing):
+        trunks = (line.trunk for line in self.lines.values())
+        for trunk in choose(trunks, wish, self.standing):
             if trunk.name not in self.closed:
                 delay = await self.pacer.take(trunk.name, Pace.of(trunk.cps))
                 if delay <= 0:

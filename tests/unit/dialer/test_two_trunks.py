@@ -203,8 +203,8 @@ async def test_a_trunk_that_fails_again_and_again_is_left_to_itself(board: Switc
     assert (await leaves_by(board, tries), await leaves_by(board, other)) == ("main", "spare")
 
 
-@settings(max_examples=25)
-@given(refusals=st.lists(st.sampled_from(ReturnReason), max_size=8), trunks=st.integers(1, 4))
+@settings(max_examples=10)
+@given(refusals=st.lists(st.sampled_from(ReturnReason), max_size=6), trunks=st.integers(1, 4))
 async def test_no_call_leaves_twice_by_a_trunk_that_refused_it(
     refusals: list[ReturnReason], trunks: int
 ) -> None:
