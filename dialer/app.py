@@ -116,7 +116,7 @@ def build(settings: Settings) -> Dialer:
         tokens=Tokens(settings.token_secret.get_secret_value(), now=_now),
         agents=agents.load(Path(settings.agents_file)),
         queue_limit=QueueLimit(settings.max_queued_calls),
-        pacer=RedisPacer(redis, url=settings.redis_url, deployment=settings.deployment),
+        pacer=RedisPacer(redis, deployment=settings.deployment),
         directory=Directory(settings, kept),
         webhooks=LiveKitWebhooks(api_key=key, api_secret=secret),
         ping_redis=ping_redis,

@@ -170,6 +170,11 @@ PROBLEMS: dict[str, Problem] = {
     "no_worker": Problem(
         503, "No worker can take the call now", "Send it again after Retry-After seconds."
     ),
+    "trunk_paced": Problem(
+        503,
+        "The trunk takes no call for the moment",
+        "For workers: ask for the permit again.",
+    ),
     "trunk_not_configured": Problem(
         503,
         "There is no trunk to call through",

@@ -89,13 +89,15 @@ def _written_over(found: SIPOutboundTrunkInfo, wanted: Trunk) -> SIPOutboundTrun
     target.address = wanted.address
     target.transport = _TRANSPORTS[wanted.transport]
     target.destination_country = wanted.destination_country
-    del target.numbers[:]
-    target.numbers.extend(wanted.numbers)
+    if sorted(found.numbers) != sorted(wanted.numbers):
+        # Their order means nothing there.
+        del target.numbers[:]
+        target.numbers.extend(wanted.numbers)
     target.auth_username = wanted.username
     target.auth_password = wanted.password
     target.headers.clear()
     target.headers.update(wanted.headers)
-    target.media_encryption = _ENCRYPTION[wanted.media_encryption]
+    target.media_encryption = _ENCRYPTION[wanted.encryption]
     if target.media.HasField("encryption"):
         # The newer place of the same wish, where somebody wrote it there.
         target.media.encryption = target.media_encryption

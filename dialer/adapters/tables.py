@@ -236,8 +236,10 @@ trunks = Table(
     Column("concurrency", Integer),
     Column("destination_country", String(2), nullable=False),
     Column("headers", JSON, nullable=False),
-    Column("media_encryption", String(8), nullable=False),
+    Column("encryption", String(8), nullable=False),
     Column("enabled", Boolean, nullable=False),
+    #: Whose it is: the deployment of the file that it was made by.
+    Column("deployment", String(16), nullable=False),
     Column("marks", JSON, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
 )

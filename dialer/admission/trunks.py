@@ -10,14 +10,17 @@ from telephony.errors import Refused
 from telephony.numbers import E164
 
 
-def numbers_for(callee: E164, trunks: Sequence[Trunk], own: Sequence[str]) -> tuple[str, ...]:
-    """List the numbers that a call may come from, those of the trunk that would carry it first.
+def numbers_for(
+    callee: E164, wanted: str | None, trunks: Sequence[Trunk], own: Sequence[str]
+) -> Sequence[str]:
+    """List the numbers that a call may come from, the one that is shown by default first.
 
-    Shape: ``own`` are those of the settings, which may name some without a trunk.
+    Shape: ``wanted`` is the one that was asked for; ``own`` are those of the settings, which may
+    name some without a trunk.
     """
-    best = choose(trunks, Wish(str(callee)))[:1]
-    ordered = (*best, *trunks)
-    return tuple(dict.fromkeys([*(n for trunk in ordered for n in trunk.numbers), *own]))
+    if wanted is None and (best := choose(trunks, Wish(str(callee)))):
+        return best[0].numbers
+    return tuple(dict.fromkeys([*(n for trunk in trunks for n in trunk.numbers), *own]))
 
 
 def some_trunk(callee: E164, caller_id: str | None, trunks: Sequence[Trunk]) -> None:

@@ -144,10 +144,15 @@ class Dispatcher:
             if isinstance(way, Obstacle):
                 return way
             try:
-                return await self._take(seen, way)
+                taken = await self._take(seen, way)
             except claims.TrunkFull:
                 # Another process took its last slot since we looked.
                 ways.full(way.trunk.name)
+            else:
+                if not taken:
+                    await self._pacer.give_back(way.trunk.name)
+                return taken
+            await self._pacer.give_back(way.trunk.name)
 
     async def _survey(self) -> tuple[Mapping[str, Line], Capacity, Obstacle | None]:
         """Look at what all calls need alike."""

@@ -65,6 +65,10 @@ class Pacer(Protocol):
         """Take a token: 0 when there was one, else the seconds until one may be free."""
         ...
 
+    async def give_back(self, trunk: str) -> None:
+        """Give back the newest token that this process took: nothing left with it."""
+        ...
+
     async def slow_down(self, trunk: str) -> None:
         """Halve the trunk's pace, because its carrier says that calls come too fast.
 
@@ -93,6 +97,11 @@ class RollingPacer:
         if wait <= 0:
             given.append(now)
         return wait
+
+    async def give_back(self, trunk: str) -> None:
+        """Give back the newest token."""
+        if given := self._given.get(trunk):
+            given.pop()
 
     async def slow_down(self, trunk: str) -> None:
         """Halve the trunk's pace for a while."""

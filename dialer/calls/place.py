@@ -131,17 +131,18 @@ async def _place_sip(order: Order, wired: Services) -> Placed:
     await wired.queue_limit.turn_away(wired.database, order.tenant_id)
     callee = destination(order.command.phone_number)
     trunks = await wired.directory.trunks()
-    owned = numbers_for(callee, trunks, wired.settings.sip_caller_ids)
-    caller = caller_id(order.command.caller_id, owned, callee=callee)
-    allowed_country(callee, wired.directory.countries(trunks))
-    some_trunk(callee, order.command.caller_id and str(caller), trunks)
+    wanted = order.command.caller_id
+    owned = numbers_for(callee, wanted, trunks, wired.settings.sip_caller_ids)
+    caller = caller_id(wanted, owned, callee=callee)
+    allowed_country(callee, wired.directory.countries)
+    some_trunk(callee, None if wanted is None else str(caller), trunks)
     wired.agents.resolve(order.command.agent, order.command.variables)
     now = wired.now()
     call = _call_row(order, now) | {
         "phone_number": str(callee),
         "phone_number_given": order.command.phone_number,
         "caller_id": str(caller),
-        "caller_id_given": order.command.caller_id is not None,
+        "caller_id_given": wanted is not None,
     }
     body = new_call_view(call).model_dump(mode="json")
     key = None if order.key is None else Key(order.key, order.body_hash, body)

@@ -38,7 +38,7 @@ _PATIENCE = timedelta(seconds=60)
 #: And not before so many: one that waited for a seat in between was not tried all that time.
 _LEAST_RETURNS = 6
 #: A refusal that is lost once is lost by chance; a carrier that refuses is not asked on and on.
-_MOST_LOSTREFUSALS = 2
+_MOST_LOST_REFUSALS = 2
 #: A trunk's own refusals: without another trunk they are the end.
 REFUSALS = frozenset(
     {ReturnReason.TRUNK_UNAVAILABLE, ReturnReason.TRUNK_ERROR, ReturnReason.TRUNK_AUTH}
@@ -47,7 +47,7 @@ REFUSALS = frozenset(
 _BETWEEN_TRUNKS = timedelta(milliseconds=250)
 #: What another trunk may not say.
 _TRUNKS_OWN = REFUSALS | {ReturnReason.TOO_FAST}
-#: How many trunks one call is refused by before their words are believed.
+#: How many trunks are tried for one call.
 _MOST_TRUNKS = 4
 #: How long a call rests before it is tried again, doubled with each return up to the longest.
 _SHORTEST_REST = {
@@ -88,10 +88,10 @@ async def take_back(
 
     Shape: where one of ``trunks`` can carry the call that has not refused it yet, it is that one's
     turn, at once; else it waits for what held it up, and a trunk's own refusal is the end. A call
-    whose hang-up was asked for ends canceled instead, one that found no bridge for
-    too long ends as bridge_lost. A second return of the same permit changes nothing. Errors:
-    Conflict ``permit_refused`` when the attempt is not, or no more, where a permit left it, or when
-    the carrier refused for so long, or so often, that its words are the end.
+    whose hang-up was asked for ends canceled instead, one that found no bridge for too long ends
+    as bridge_lost. A second return of the same permit changes nothing.
+    Errors: Conflict ``permit_refused`` when the attempt is not, or no more, where a permit left it,
+    or when the carrier refused for so long, or so often, that its words are the end.
     """
     call_id = await call_of(tx, grant)
     call = await lock_call(tx, grant.tenant_id, call_id)
@@ -110,7 +110,7 @@ async def take_back(
     elif why in _TRUNKS_OWN and _another(trunks, call, attempt):
         await _to_another(tx, mine, attempt, why, now)
     elif why in REFUSALS or (
-        why is ReturnReason.REFUSAL_LOST and await _refusals_lost(tx, mine) >= _MOST_LOSTREFUSALS
+        why is ReturnReason.REFUSAL_LOST and await _refusals_lost(tx, mine) >= _MOST_LOST_REFUSALS
     ):
         raise refused()
     elif first is not None and now - first >= _PATIENCE and times >= _LEAST_RETURNS:
@@ -179,7 +179,7 @@ def _another(trunks: Sequence[Trunk], call: Row[Any], attempt: Row[Any]) -> bool
     """Tell whether the call can leave by a trunk that it has not tried."""
     refused_by = {*(attempt.refused_by or ()), attempt.trunk}
     given = call.caller_id if call.caller_id_given else None
-    return len(refused_by) <= _MOST_TRUNKS and bool(
+    return len(refused_by) < _MOST_TRUNKS and bool(
         fitting(trunks, Wish(call.phone_number, given, refused_by))
     )
 

@@ -19,6 +19,7 @@ from dialer.ingest import livekit_webhook, worker_events
 from dialer.ingest.worker_events import Batch
 from dialer.problems import BadRequest
 from dialer.reading import MAX_ANY_BODY, check_headers, loads, read_limited
+from dialer.routing.turn import wait_for_turn
 from dialer.tenants.authenticate import bearer
 from dialer.tenants.tokens import AttemptGrant
 from dialer.wiring import Services, services
@@ -71,12 +72,21 @@ async def ask_permit(granted: Grant, request: Request, wired: Wired) -> Permit:
         asked = await read_json(request, PermitRequest)
     else:  # A worker of an earlier version, which does not ask again.
         asked = PermitRequest(asked_by=token_hex(8))
+    await _its_turn(granted, wired)
     async with wired.database.transaction() as tx:
         call_id = await permit(tx, granted, asked.asked_by, now=wired.now())
     passing(Failpoint.PERMIT_AFTER_COMMIT)
     await wired.signals.call_changed(granted.tenant_id, call_id)
     await wired.signals.work_waiting()
     return Permit()
+
+
+async def _its_turn(granted: AttemptGrant, wired: Services) -> None:
+    async with wired.database.reading() as connection:
+        name = await trunk_of(connection, granted)
+    for trunk in await wired.directory.trunks():
+        if trunk.name == name:
+            await wait_for_turn(trunk, wired.pacer)
 
 
 @router.post("/internal/attempts/{attempt_id}/permit/return", include_in_schema=False)

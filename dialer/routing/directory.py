@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from dialer.routing.store import Trunks
 from dialer.routing.trunk import OUTBOUND, Trunk
@@ -45,6 +46,7 @@ class Directory:
         self._kept = kept
         self._clock = clock
         self._trunks: tuple[Trunk, ...] = ()
+        self._countries: frozenset[str] = settings.countries
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
 
@@ -54,6 +56,7 @@ class Directory:
             async with self._reading:
                 if self._clock() - self._read_at > _FRESH:
                     self._trunks = await self._read()
+                    self._countries = allowed_countries(self._settings, self._trunks)
                     self._read_at = self._clock()
         return self._trunks
 
@@ -64,9 +67,20 @@ class Directory:
         enabled = (trunk for trunk in named.values() if trunk.enabled)
         return tuple(sorted(enabled, key=lambda trunk: (trunk.priority, trunk.name)))
 
-    def countries(self, trunks: Sequence[Trunk]) -> frozenset[str]:
-        """Give the countries that may be called: by default those of the numbers we call from."""
-        if self._settings.allowed_countries:
-            return self._settings.countries
-        regions = {E164(number).region for trunk in trunks for number in trunk.numbers}
-        return self._settings.countries | {region for region in regions if region}
+    @property
+    def countries(self) -> frozenset[str]:
+        """Give the countries that may be called, as of the last look at the trunks."""
+        return self._countries
+
+
+def allowed_countries(settings: Settings, trunks: Sequence[Trunk]) -> frozenset[str]:
+    """Give the countries that may be called: by default those of the numbers we call from."""
+    if settings.allowed_countries:
+        return settings.countries
+    regions = {_region(number) for trunk in trunks for number in trunk.numbers}
+    return settings.countries | {region for region in regions if region}
+
+
+@lru_cache(maxsize=100_000)
+def _region(number: str) -> str | None:
+    return E164(number).region

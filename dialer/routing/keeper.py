@@ -71,7 +71,8 @@ class TrunkKeeper:
 
     async def step(self) -> float:
         """Look once."""
-        await self._look()
+        async with self._looking:
+            await self._look()
         return _LOOK_EVERY
 
     async def current(self) -> Mapping[str, Line]:
@@ -79,17 +80,23 @@ class TrunkKeeper:
 
         Errors: Unavailable.
         """
-        if self._clock() - self._looked_at > _FRESH:
-            await self._look()
+        if not self._fresh:
+            async with self._looking:
+                # Somebody else may have looked while we waited.
+                if not self._fresh:
+                    await self._look()
         return self._lines
 
+    @property
+    def _fresh(self) -> bool:
+        return self._clock() - self._looked_at <= _FRESH
+
     async def _look(self) -> None:
-        async with self._looking:
-            wanted = await self._wanted.trunks()
-            ids: Mapping[str, str] = await self._livekit.ensure(wanted) if wanted else {}
-            lines = {one.name: Line(one, ids[one.name]) for one in wanted if one.name in ids}
-            self._looked_at = self._clock()
-            was, self._lines = self._lines, lines
+        wanted = await self._wanted.trunks()
+        ids: Mapping[str, str] = await self._livekit.ensure(wanted) if wanted else {}
+        lines = {one.name: Line(one, ids[one.name]) for one in wanted if one.name in ids}
+        self._looked_at = self._clock()
+        was, self._lines = self._lines, lines
         changed = [name for name, line in lines.items() if was.get(name) != line]
         for name in changed:
             log.info("trunk ready", trunk=name, trunk_id=lines[name].id)

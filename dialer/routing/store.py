@@ -6,8 +6,9 @@ writes them. ``TrunkStore`` is the door for the command that makes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import structlog
@@ -19,6 +20,7 @@ from dialer.adapters.database import Database
 from dialer.adapters.tables import trunks
 from dialer.routing.sealing import Sealing, Unsealable
 from dialer.routing.trunk import Trunk
+from dialer.settings import TokenSettings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -101,8 +103,9 @@ class TrunkStore:
             "concurrency": trunk.concurrency,
             "destination_country": trunk.destination_country,
             "headers": dict(trunk.headers),
-            "media_encryption": trunk.media_encryption,
+            "encryption": trunk.encryption,
             "enabled": trunk.enabled,
+            "deployment": trunk.deployment,
             "marks": dict(trunk.marks),
             "updated_at": self._now(),
         }
@@ -122,7 +125,19 @@ class TrunkStore:
             concurrency=row.concurrency,
             destination_country=row.destination_country,
             headers=row.headers,
-            media_encryption=row.media_encryption,
+            encryption=row.encryption,
             enabled=row.enabled,
+            deployment=row.deployment,
             marks=row.marks,
         )
+
+
+@asynccontextmanager
+async def open_trunks(settings: TokenSettings) -> AsyncGenerator[TrunkStore]:
+    """Open the store for a command that needs nothing else of the dialer."""
+    database = Database(settings.database_url)
+    try:
+        sealing = Sealing(settings.sealing_secrets)
+        yield TrunkStore(database, sealing, now=lambda: datetime.now(UTC))
+    finally:
+        await database.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Transport = Literal["udp", "tcp", "tls", "auto"]
-MediaEncryption = Literal["disable", "allow", "require"]
+Encryption = Literal["disable", "allow", "require"]
 
 #: The name of the trunk that the settings describe.
 OUTBOUND = "outbound"
@@ -27,7 +27,8 @@ class Trunk:
     Shape: ``numbers`` are the caller IDs that its carrier takes, the first one is the default;
     ``prefixes`` are beginnings of the numbers that it carries, none means every number;
     ``concurrency`` None means that nobody limits it. ``livekit_name`` is what it is called in
-    LiveKit, ``marks`` is what whoever made it wants to find again, as the carrier's own ids.
+    LiveKit; ``deployment`` whose it is, empty where nobody made it by a file; ``marks`` is what
+    whoever made it wants to find again, as the carrier's own ids.
     Errors: ValueError for what no trunk can be.
     """
 
@@ -44,8 +45,9 @@ class Trunk:
     concurrency: int | None = None
     destination_country: str = ""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    media_encryption: MediaEncryption = "disable"
+    encryption: Encryption = "disable"
     enabled: bool = True
+    deployment: str = ""
     marks: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:

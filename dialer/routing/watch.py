@@ -37,11 +37,13 @@ class Watch:
             self._measured_at = now
         carries, on_the_way = await slots.carried(connection)
         found: dict[str, Standing] = {}
+        names = list(names)
         for name in names:
             how = self._health.get(name, Health())
             breaker = how.breaker(now, trying=on_the_way.get(name, 0) > 0)
             found[name] = Standing(breaker, how, carries.get(name, 0))
-            self._tell(name, breaker, how)
+            if len(names) > 1:  # the only trunk is never left alone
+                self._tell(name, breaker, how)
         return found
 
     def _tell(self, name: str, breaker: Breaker, how: Health) -> None:

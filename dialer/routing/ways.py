@@ -58,7 +58,7 @@ class Ways:
         self.closed[name] = Obstacle(WaitingFor.CAPACITY)
 
     async def find(self, wish: Wish) -> Line | Obstacle:
-        """Give the best trunk that can take the call now, and its pacing token, or what is missing."""
+        """Give the best trunk that can take the call now, with its token, or what is missing."""
         met: list[Obstacle] = []
         trunks = (line.trunk for line in self.lines.values())
         for trunk in choose(trunks, wish, self.standing):

@@ -53,7 +53,7 @@ async def test_it_is_made_as_it_is_wanted(session: LiveKitSession) -> None:
         WANTED,
         headers={"X-Team": "sales"},
         destination_country="US",
-        media_encryption="allow",
+        encryption="allow",
     )
     trunk_id = await _one(LiveKitTrunks(session), wanted)
     (made,) = await _all(session)
@@ -70,7 +70,7 @@ async def test_asking_again_makes_no_second_one_and_changes_nothing(
     session: LiveKitSession,
 ) -> None:
     trunks = LiveKitTrunks(session)
-    wanted = [replace(WANTED, media_encryption="require"), SECOND]
+    wanted = [replace(WANTED, encryption="require"), SECOND]
     ids = [await trunks.ensure(wanted) for _ in range(3)]
     assert ids[0] == ids[1] == ids[2]
     listed = await _all(session)
@@ -87,7 +87,7 @@ async def test_asking_again_makes_no_second_one_and_changes_nothing(
         {"username": "other", "password": "changed"},
         {"headers": {"X-Other": "1"}},
         {"destination_country": "CA"},
-        {"media_encryption": "require"},
+        {"encryption": "require"},
     ],
 )
 async def test_a_wish_that_changes_changes_the_trunk_in_place(

@@ -18,7 +18,7 @@ from dialer.routing import health, slots
 from dialer.routing.directory import Directory
 from dialer.routing.health import SHORT, WINDOW, Health
 from dialer.routing.sealing import Sealing
-from dialer.routing.store import TrunkStore
+from dialer.routing.store import TrunkStore, open_trunks
 from telephony.events import EventType
 from tests.kit.api import settings
 from tests.kit.fakes import VirtualClock
@@ -37,7 +37,8 @@ WHOLE = trunk(
     concurrency=30,
     destination_country="US",
     headers={"X-Team": "sales"},
-    media_encryption="require",
+    encryption="require",
+    deployment="acme",
     marks={"carrier": "twilio", "sid": "TK1"},
 )
 
@@ -57,6 +58,13 @@ def store(database: Database, *secrets: str) -> TrunkStore:
 
 class TestStore:
     """Trunks are put, listed and removed."""
+
+    async def test_a_command_opens_the_same_store(
+        self, database: Database, database_url: str
+    ) -> None:
+        async with open_trunks(settings(database_url, secrets_key=f"{SECRET},{SECRET}2")) as kept:
+            await kept.put(WHOLE)
+        assert await store(database).list() == [WHOLE]
 
     async def test_what_is_put_comes_back_whole(self, database: Database) -> None:
         await store(database).put(WHOLE)
@@ -106,7 +114,7 @@ class TestDirectory:
         time = 1.5
         found = await directory.trunks()
         assert [one.name for one in found] == ["first", "outbound"]
-        assert directory.countries(found) == {"US", "GB"}
+        assert directory.countries == {"US", "GB"}
 
     async def test_one_of_the_same_name_takes_its_place(
         self, database: Database, database_url: str
@@ -121,7 +129,8 @@ class TestDirectory:
     ) -> None:
         configured = settings(database_url, allowed_countries=("CA",))
         directory = Directory(configured, store(database))
-        assert directory.countries(await directory.trunks()) == {"CA"}
+        await directory.trunks()
+        assert directory.countries == {"CA"}
 
 
 async def measured(board: Switchboard) -> Health:

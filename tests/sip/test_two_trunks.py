@@ -1,4 +1,4 @@
-"""Two trunks over the real stack: what one refuses leaves by the other, and no phone rings twice."""
+"""Two trunks over the real stack: what one refuses leaves by the other, and rings once."""
 
 from __future__ import annotations
 

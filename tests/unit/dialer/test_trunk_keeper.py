@@ -26,6 +26,7 @@ class LiveKit:
     async def ensure(self, wanted: Sequence[Trunk]) -> Mapping[str, str]:
         """Give the trunks' ids."""
         self.asked += 1
+        await asyncio.sleep(0)
         if self.down:
             raise Unavailable("media_server_unavailable", "LiveKit cannot be reached.")
         return {
@@ -61,6 +62,13 @@ async def test_they_are_looked_up_at_the_first_need_and_kept_for_a_second() -> N
     desk.time = 1.5
     await desk.ids()
     assert desk.livekit.asked == 2
+
+
+async def test_many_who_need_them_at_once_look_once() -> None:
+    desk = Desk(trunk("a"))
+    found = await asyncio.gather(*(desk.ids() for _ in range(10)))
+    assert found == [{"a": "ST_a_0"}] * 10
+    assert desk.livekit.asked == 1
 
 
 async def test_a_trunk_that_was_made_anew_is_used_at_once() -> None:
