@@ -33,6 +33,7 @@ from agent.verdicts import (
     lost_answer,
     no_bridge_took_it,
     refusal_lost,
+    refused_by_trunk,
 )
 from telephony.call import EndedReason
 from telephony.dial_request import DialRequest
@@ -169,7 +170,19 @@ class SipLeg(Leg):
         elif refusal_lost(error, took) and not self._rang:
             log.warning("bridge_lost_the_refusal")
             await self._return_permit(ReturnReason.REFUSAL_LOST, otherwise=ending)
+        elif self._request.other_trunks:
+            await self._try_another_trunk(error, ending, took)
         self._end.decide(ending)
+
+    async def _try_another_trunk(self, error: api.ServerError, ending: Ending, took: float) -> None:
+        why = refused_by_trunk(error, ending, took)
+        if why is None:
+            return
+        # That it rang is told by other messages than the result, and may be a moment behind.
+        await self._left_or(_SAME_END / 5)
+        if not self._rang:
+            log.warning("trunk_refused", why=why.value)
+            await self._return_permit(why, otherwise=ending)
 
     async def _left_or(self, timeout: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -13,7 +13,9 @@ from livekit import api, rtc
 
 from agent.ending import SUPERSEDED, Ending
 from telephony.call import EndedReason
+from telephony.carrier_signs import Sign, sign
 from telephony.termination import reason_for_sip
+from telephony.worker_contract import ReturnReason
 
 _R = EndedReason
 _D = rtc.DisconnectReason
@@ -36,6 +38,23 @@ _NO_RESPONSE_SEEN: Final = re.compile(
 )
 #: T1 of RFC 3261: before it no request is sent again.
 _FIRST_REPEAT: Final = 0.5
+#: The bridge found no address for the trunk, or nobody listens there: nothing was sent.
+_NOBODY_THERE: Final = re.compile(
+    r"lookup \S+(?: on \S+)?: no such host|dial tcp \S+: connect: connection refused"
+)
+#: Units: seconds. A trunk's own refusal comes at once; one that takes longer may be the word of
+#: somebody whom the carrier asked meanwhile. Counted from our request to the bridge.
+_AT_ONCE: Final = 5.0
+#: What only the trunk says of itself, by status, where no phone rang.
+_TRUNKS_OWN: Final = {
+    401: ReturnReason.TRUNK_AUTH,
+    403: ReturnReason.TRUNK_AUTH,
+    407: ReturnReason.TRUNK_AUTH,
+    500: ReturnReason.TRUNK_ERROR,
+    502: ReturnReason.TRUNK_ERROR,
+    503: ReturnReason.TRUNK_UNAVAILABLE,
+    504: ReturnReason.TRUNK_ERROR,
+}
 
 #: Why an answered call is over, by the reason with which the other side left the room.
 AFTER_ANSWER: Final[dict[rtc.DisconnectReason.ValueType, EndedReason]] = {
@@ -57,15 +76,6 @@ OWN_DISCONNECT: Final[dict[rtc.DisconnectReason.ValueType, EndedReason]] = {
     _D.ROOM_DELETED: _R.API_HANGUP,
     _D.ROOM_CLOSED: _R.API_HANGUP,
     _D.DUPLICATE_IDENTITY: _R.LOST,
-}
-
-#: How a carrier says, by status, that it takes calls, and not so many.
-_FEWER_IN_TEXT: Final = {
-    403: re.compile(r"channel|concurren|too many|simultaneous", re.IGNORECASE),
-    503: re.compile(
-        r"\bcps\b|calls? per second|rate limit|too many|channel|concurren|simultaneous",
-        re.IGNORECASE,
-    ),
 }
 
 #: The ratings that tell something about a silence.
@@ -116,6 +126,9 @@ def dial_failed(error: api.ServerError, *, rang: bool) -> Ending:
     status = _sip_status(error)
     if status is not None:
         code, phrase = status
+        if sign(code, phrase) is Sign.BLOCKED:
+            blocked = "the carrier blocks calls to this number"
+            return Ending(_R.FORBIDDEN, sip_status_code=code, sip_status=phrase, message=blocked)
         return Ending(reason_for_sip(code), sip_status_code=code, sip_status=phrase)
     if _AUTH_IN_TEXT.search(error.message):
         return Ending(_R.TRUNK_AUTH, message="the carrier did not take the trunk's credentials")
@@ -131,13 +144,25 @@ def dial_failed(error: api.ServerError, *, rang: bool) -> Ending:
 
 
 def carrier_wants_fewer(ending: Ending) -> bool:
-    """Tell whether a carrier refused only because calls come too fast, or are too many at once.
+    """Tell whether a carrier refused only because calls come too fast, or are too many at once."""
+    return sign(ending.sip_status_code, ending.sip_status) is Sign.FEWER
 
-    Source: Twilio and others say 503 with words about calls per second; Telnyx says 403 at the
-    limit of a connection's channels. The same codes without such words are refusals like others.
+
+def refused_by_trunk(error: api.ServerError, ending: Ending, took: float) -> ReturnReason | None:
+    """Tell why the trunk itself refused, before the callee's network heard of the call; else None.
+
+    Units: ``took`` in seconds. Shape: ask it only of a phone that never rang. The transaction is
+    over, or none began, so that no phone rings any more; what the callee's side says (404, 480,
+    486, 603 and their like) and what a codec, a silence or a carrier's block ends is none of these.
+    Source: RFC 3261 sections 21.4, 21.5 and 16.7: a proxy does not pass a 503 on.
     """
-    words = _FEWER_IN_TEXT.get(ending.sip_status_code or 0)
-    return words is not None and words.search(ending.sip_status or "") is not None
+    if _NOBODY_THERE.search(error.message):
+        return ReturnReason.TRUNK_UNAVAILABLE
+    if took > _AT_ONCE or sign(ending.sip_status_code, ending.sip_status) is not None:
+        return None
+    if ending.sip_status_code is None:
+        return ReturnReason.TRUNK_AUTH if ending.reason is _R.TRUNK_AUTH else None
+    return _TRUNKS_OWN.get(ending.sip_status_code)
 
 
 def no_bridge_took_it(error: api.ServerError) -> bool:

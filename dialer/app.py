@@ -41,10 +41,13 @@ from dialer.calls.joining import Collaborators, Rules
 from dialer.calls.looping import ended
 from dialer.calls.reap import Reaper
 from dialer.calls.rescue import Rescuer
-from dialer.calls.trunk import TrunkKeeper, WantedTrunk
 from dialer.console import routes as console_routes
 from dialer.ingest import routes as ingest_routes
 from dialer.reading import BodyLimit
+from dialer.routing.directory import Directory
+from dialer.routing.keeper import TrunkKeeper
+from dialer.routing.sealing import Sealing
+from dialer.routing.store import TrunkStore
 from dialer.settings import Settings
 from dialer.tenants.tokens import Tokens
 from dialer.wiring import Services
@@ -102,24 +105,25 @@ def build(settings: Settings) -> Dialer:
         async with redis_client.translated():
             await redis.ping()  # pyright: ignore[reportUnknownMemberType, reportGeneralTypeIssues]
 
+    database = Database(settings.database_url)
+    kept = TrunkStore(database, Sealing(settings.sealing_secrets), now=_now)
     services = Services(
         settings=settings,
-        database=Database(settings.database_url),
+        database=database,
         signals=signals,
         rooms=LiveKitRooms(livekit, api_key=key, api_secret=secret),
         presence=RedisPresence(redis, deployment=settings.deployment, now=_now),
         tokens=Tokens(settings.token_secret.get_secret_value(), now=_now),
         agents=agents.load(Path(settings.agents_file)),
         queue_limit=QueueLimit(settings.max_queued_calls),
-        pacer=RedisPacer(redis, url=settings.redis_url, deployment=settings.deployment),
+        pacer=RedisPacer(redis, deployment=settings.deployment),
+        directory=Directory(settings, kept),
         webhooks=LiveKitWebhooks(api_key=key, api_secret=secret),
         ping_redis=ping_redis,
         now=_now,
     )
-    trunk = TrunkKeeper(
-        trunks=LiveKitTrunks(livekit), wanted=wanted_trunk(settings), signals=signals
-    )
-    dispatcher = _dispatcher(services, trunk)
+    keeper = TrunkKeeper(livekit=LiveKitTrunks(livekit), wanted=services.directory, signals=signals)
+    dispatcher = _dispatcher(services, keeper)
     rescuer = Rescuer(
         database=services.database,
         rooms=services.rooms,
@@ -143,7 +147,7 @@ def build(settings: Settings) -> Dialer:
         services=services,
         always=(signals.run,),
         loops=(
-            trunk.run,
+            keeper.run,
             dispatcher.run,
             reaper.run,
             rescuer.run,
@@ -153,22 +157,7 @@ def build(settings: Settings) -> Dialer:
     )
 
 
-def wanted_trunk(settings: Settings) -> WantedTrunk | None:
-    """Give the trunk that the settings describe, None when they describe none."""
-    if not settings.sip_trunk_address:
-        return None
-    return WantedTrunk(
-        name=f"{settings.deployment}-outbound",
-        address=settings.sip_trunk_address,
-        transport=settings.sip_trunk_transport,
-        numbers=settings.sip_caller_ids,
-        username=settings.sip_trunk_username,
-        password=settings.sip_trunk_password.get_secret_value(),
-        media_encryption=settings.sip_trunk_media_encryption,
-    )
-
-
-def _dispatcher(services: Services, trunk: TrunkKeeper) -> Dispatcher:
+def _dispatcher(services: Services, keeper: TrunkKeeper) -> Dispatcher:
     settings = services.settings
     given = Collaborators(
         database=services.database,
@@ -176,13 +165,12 @@ def _dispatcher(services: Services, trunk: TrunkKeeper) -> Dispatcher:
         signals=services.signals,
         presence=services.presence,
         jobs=services.jobs,
-        trunk=trunk,
+        trunks=keeper,
         agents=services.agents,
         tokens=services.tokens,
         rules=Rules(
             deployment=settings.deployment,
             agent_name=settings.livekit_agent_name,
-            cps=settings.sip_trunk_cps,
             join_timeout=timedelta(seconds=settings.agent_join_timeout_seconds),
         ),
         owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"[:128],

@@ -8,7 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,7 +25,11 @@ from dialer import migrations
 from dialer.adapters import probes
 from dialer.adapters.probes import Trouble
 from dialer.admission import agents
+from dialer.routing.directory import Directory, allowed_countries, of_settings
+from dialer.routing.store import open_trunks
+from dialer.routing.trunk import OUTBOUND, Trunk
 from dialer.settings import HOW_TO_SET_A_TRUNK, Settings
+from telephony.errors import TelephonyError
 
 
 class Verdict(StrEnum):
@@ -78,7 +82,8 @@ async def findings(settings: Settings) -> AsyncIterator[Finding]:
     yield await asyncio.to_thread(_database, settings)
     async for finding in _redis_and_livekit(settings):
         yield finding
-    yield await asyncio.to_thread(_trunk, settings)
+    async for finding in _trunks(settings):
+        yield finding
     async for finding in _api(settings):
         yield finding
 
@@ -213,28 +218,50 @@ async def _clock(url: str) -> Finding | None:
     )
 
 
-def _trunk(settings: Settings) -> Finding:
-    address = settings.sip_trunk_address
-    if not address:
-        return Finding(
-            "trunk",
-            Verdict.BAD,
-            f"SIP_TRUNK_ADDRESS is not set: sip calls wait. {HOW_TO_SET_A_TRUNK}",
-        )
+async def _trunks(settings: Settings) -> AsyncIterator[Finding]:
+    """Look at the trunk of the settings and at those of the database."""
+    found = await _enabled_trunks(settings)
+    if not found:
+        said = f"SIP_TRUNK_ADDRESS is not set: sip calls wait. {HOW_TO_SET_A_TRUNK}"
+        yield Finding("trunk", Verdict.BAD, said)
+    for trunk in found:
+        yield await asyncio.to_thread(_trunk, trunk)
+    if found:
+        yield _countries(settings, found)
+
+
+async def _enabled_trunks(settings: Settings) -> Sequence[Trunk]:
+    try:
+        async with open_trunks(settings) as kept:
+            return await Directory(settings, kept).trunks()
+    except (TelephonyError, SQLAlchemyError):
+        # What is wrong with the database is told where it is looked at.
+        own = of_settings(settings)
+        return [own] if own else []
+
+
+def _trunk(trunk: Trunk) -> Finding:
+    part = "trunk" if trunk.name == OUTBOUND else f"trunk {trunk.name}"
+    address = trunk.address
     host = address.rpartition(":")[0] if re.search(r":\d+$", address) else address
     try:
         socket.getaddrinfo(host.strip("[]"), None)
     except OSError:
-        return Finding("trunk", Verdict.BAD, f"the name {host} does not resolve")
-    numbers = len(settings.sip_caller_ids)
-    srtp = settings.sip_trunk_media_encryption
-    carried = settings.sip_trunk_transport + ("" if srtp == "disable" else f" with SRTP ({srtp})")
+        return Finding(part, Verdict.BAD, f"the name {host} does not resolve")
+    srtp = "" if trunk.encryption == "disable" else f" with SRTP ({trunk.encryption})"
     return Finding(
-        "trunk",
+        part,
         Verdict.GOOD,
-        f"{address} by {carried}, {numbers} caller IDs, "
-        f"{settings.sip_trunk_cps:g} calls a second, to {', '.join(sorted(settings.countries))}",
+        f"{address} by {trunk.transport}{srtp}, {len(trunk.numbers)} caller IDs, "
+        f"{trunk.cps:g} calls a second, to {', '.join(trunk.prefixes) or 'every number'}",
     )
+
+
+def _countries(settings: Settings, trunks: Sequence[Trunk]) -> Finding:
+    countries = allowed_countries(settings, trunks)
+    if not countries:
+        return Finding("countries", Verdict.BAD, "none may be called: set ALLOWED_COUNTRIES")
+    return Finding("countries", Verdict.GOOD, f"{', '.join(sorted(countries))} may be called")
 
 
 async def _api(settings: Settings) -> AsyncIterator[Finding]:

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from dialer import metrics
 from dialer.adapters.database import Database
 from dialer.adapters.tables import calls, tenants
+from dialer.routing import figures
 from dialer.settings import HOW_TO_SET_A_TRUNK
 from dialer.tenants.authenticate import BEARER, bearer, tenant_of_request
 from dialer.wiring import Services, services
@@ -115,9 +116,9 @@ async def _livekit(wired: Services) -> str | None:
 
 
 async def _trunk(wired: Services) -> str | None:
-    if wired.settings.sip_trunk_address:
+    if wired.settings.sip_trunk_address or await wired.directory.trunks():
         return None
-    return f"SIP_TRUNK_ADDRESS is not set: sip calls wait. {HOW_TO_SET_A_TRUNK}"
+    return f"SIP_TRUNK_ADDRESS is not set, nor is another trunk there. {HOW_TO_SET_A_TRUNK}"
 
 
 async def _worker(wired: Services) -> str | None:
@@ -165,6 +166,7 @@ async def _scraped(wired: Services) -> list[Metric]:
     families: list[Metric] = []
     try:
         families += await _from_database(wired)
+        families += await figures.read(wired.database, wired.directory, now=wired.now())
         metrics.DATABASE_UP.set(1)
     except TelephonyError:
         metrics.DATABASE_UP.set(0)

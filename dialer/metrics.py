@@ -1,8 +1,9 @@
 """The metrics: every name, every label and its closed list of values in one place.
 
 ``docs/operations.md`` lists them, and a test fails when it does not. Labels never hold numbers,
-names or ids. What the database or the presence of workers knows is read when asked for, so that it
-is true for all processes together; what happens in a process is counted in it.
+people's names or ids; a trunk's name is a word of whoever runs the gateway. What the database or
+the presence of workers knows is read when asked for, so that it is true for all processes together;
+what happens in a process is counted in it.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ TRUNK_SLOWDOWNS = Counter(
     "Calls that the carrier refused because they came too fast or were too many.",
     registry=REGISTRY,
 )
+TRUNK_REFUSALS = Counter(
+    "telephony_trunk_refusals",
+    "Calls that a trunk refused before the callee's network and that went to another trunk.",
+    ["trunk", "why"],
+    registry=REGISTRY,
+)
 LIVEKIT_WEBHOOKS = Counter(
     "telephony_livekit_webhooks",
     "Webhooks of LiveKit's that were taken, or ignored because they are about no call of ours.",
@@ -62,6 +69,28 @@ SCRAPED: dict[str, tuple[str, tuple[str, ...]]] = {
     "telephony_workers": ("Workers that reported in the last seconds.", ("state",)),
     "telephony_worker_capacity_calls": ("Calls that workers can hold together.", ()),
     "telephony_worker_live_calls": ("Calls that workers hold now.", ()),
+    "telephony_trunk_calls": ("Calls that a trunk carries now.", ("trunk",)),
+    "telephony_trunk_slots": ("Calls that a trunk may carry, where that is limited.", ("trunk",)),
+    "telephony_trunk_answer_seizure_ratio": (
+        "Share of a trunk's calls of the last 15 minutes that were answered.",
+        ("trunk",),
+    ),
+    "telephony_trunk_average_call_seconds": (
+        "How long its answered calls of the last 15 minutes lasted.",
+        ("trunk",),
+    ),
+    "telephony_trunk_short_call_share": (
+        "Share of its answered calls of the last 15 minutes that lasted 12 seconds at most.",
+        ("trunk",),
+    ),
+    "telephony_trunk_failures_in_a_row": (
+        "Calls that failed by the trunk's fault since one last reached a callee.",
+        ("trunk",),
+    ),
+    "telephony_trunk_left_alone": (
+        "1 while so many failed in a row that other trunks are taken before it.",
+        ("trunk",),
+    ),
 }
 
 Values = Iterable[tuple[tuple[str, ...], float]]

@@ -35,7 +35,7 @@ PROBLEMS: dict[str, Problem] = {
     "caller_id_not_owned": Problem(
         403,
         "This caller ID is not yours",
-        "Use a number of SIP_CALLER_IDS, or leave `caller_id` out.",
+        "Use a number of SIP_CALLER_IDS or of a trunk, or leave `caller_id` out.",
     ),
     "emergency_blocked": Problem(
         403,
@@ -57,6 +57,12 @@ PROBLEMS: dict[str, Problem] = {
         "Calls to this country are not allowed",
         "Whoever runs the gateway adds it to ALLOWED_COUNTRIES, which defaults to the countries of "
         "SIP_CALLER_IDS. +1 is many countries: Canada and each of the Caribbean are their own.",
+    ),
+    "no_trunk_for_destination": Problem(
+        403,
+        "No trunk carries calls to this number",
+        "Whoever runs the gateway adds a trunk whose prefixes fit, or leaves its prefixes out. A "
+        "`caller_id` allows only the trunks that own it: leave it out, or use another one.",
     ),
     "cross_site": Problem(
         403,
@@ -163,6 +169,11 @@ PROBLEMS: dict[str, Problem] = {
     ),
     "no_worker": Problem(
         503, "No worker can take the call now", "Send it again after Retry-After seconds."
+    ),
+    "trunk_paced": Problem(
+        503,
+        "The trunk takes no call for the moment",
+        "For workers: ask for the permit again.",
     ),
     "trunk_not_configured": Problem(
         503,

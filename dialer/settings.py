@@ -55,6 +55,12 @@ class TokenSettings(DatabaseSettings):
         "At least 32 characters, the same for every dialer process.",
         examples=["$(openssl rand -hex 32)"],
     )
+    secrets_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Seals the passwords of trunks in the database. At least 32 characters; of "
+        "several, separated by commas, the first seals and each opens. Empty: TOKEN_SECRET.",
+        examples=["$(openssl rand -hex 32)"],
+    )
     public_url: str = Field(
         default="",
         description="Where people and workers reach the API; defaults to http://API_HOST:API_PORT.",
@@ -68,10 +74,24 @@ class TokenSettings(DatabaseSettings):
     def _long_enough(cls, secret: SecretStr) -> SecretStr:
         return long_secret(secret)
 
+    @field_validator("secrets_key")
+    @classmethod
+    def _each_long_enough(cls, keys: SecretStr) -> SecretStr:
+        for key in keys.get_secret_value().split(",") if keys.get_secret_value() else ():
+            long_secret(SecretStr(key.strip()))
+        return keys
+
     @field_validator("public_url")
     @classmethod
     def _no_slash(cls, url: str) -> str:
         return url.rstrip("/")
+
+    @property
+    def sealing_secrets(self) -> tuple[str, ...]:
+        """Give the secrets that open the passwords of trunks; the first one seals them."""
+        if keys := self.secrets_key.get_secret_value():
+            return tuple(key.strip() for key in keys.split(","))
+        return (self.token_secret.get_secret_value(),)
 
     @property
     def base_url(self) -> str:

@@ -16,6 +16,7 @@ from dialer.calls.pacing import Pacer
 from dialer.calls.rooms import Rooms
 from dialer.calls.signals import Signals
 from dialer.ingest.livekit_webhook import WebhookReader
+from dialer.routing.directory import Directory
 from dialer.settings import Settings
 from dialer.tenants.keys import KnownKeys
 from dialer.tenants.tokens import Tokens
@@ -36,6 +37,7 @@ class Services:
     agents: Agents
     queue_limit: QueueLimit
     pacer: Pacer
+    directory: Directory
     webhooks: WebhookReader
     ping_redis: Callable[[], Awaitable[None]]
     now: Callable[[], datetime]

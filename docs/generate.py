@@ -41,7 +41,7 @@ EVENTS: dict[EventType, str] = {
     EventType.CALL_QUEUED: "The call was taken and waits.",
     EventType.CALL_WAITING: "It waits for something in particular.",
     EventType.CALL_DISPATCHING: "A worker was asked into the attempt's room.",
-    EventType.CALL_REQUEUED: "Nobody came; nobody was rung; it waits again.",
+    EventType.CALL_REQUEUED: "Nobody came, or a trunk refused it; nobody was rung; it waits again.",
     EventType.CALL_AGENT_JOINED: "A worker is in the room.",
     EventType.CALL_AGENT_READY: "The greeting is ready and the agent listens.",
     EventType.CALL_DIALING: "The permit was given: the INVITE may leave.",

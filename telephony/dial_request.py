@@ -95,6 +95,8 @@ class DialRequest(Part):
     phone_number: str | None = Field(default=None, repr=False)
     caller_id: str | None = Field(default=None, repr=False)
     trunk_id: str | None = None
+    #: Whether the call can leave by another trunk, so that a trunk's own refusal is not its end.
+    other_trunks: bool = False
     limits: Limits
     agent: AgentConfig
     #: None for a call that is yet to be made.

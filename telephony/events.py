@@ -65,9 +65,24 @@ class Waiting(Data):
 
 
 class Dispatching(Data):
-    """The attempt was claimed and a worker asked for; ``dispatch`` counts from 1."""
+    """The attempt was claimed and a worker asked for; ``dispatch`` counts from 1.
+
+    Shape: ``trunk`` names the trunk that it is to leave by, None for a browser's call.
+    """
 
     dispatch: int = 1
+    trunk: str | None = None
+
+
+class Requeued(Data):
+    """The attempt waits again.
+
+    Shape: where a trunk refused the call before the callee's network, ``trunk`` names it and
+    ``why`` is the reason that its worker gave.
+    """
+
+    trunk: str | None = None
+    why: str | None = None
 
 
 class AgentJoined(Data):
@@ -162,7 +177,7 @@ DATA: dict[EventType, type[Data]] = {
     EventType.CALL_QUEUED: Nothing,
     EventType.CALL_WAITING: Waiting,
     EventType.CALL_DISPATCHING: Dispatching,
-    EventType.CALL_REQUEUED: Nothing,
+    EventType.CALL_REQUEUED: Requeued,
     EventType.CALL_AGENT_JOINED: AgentJoined,
     EventType.CALL_AGENT_READY: Nothing,
     EventType.CALL_DIALING: Nothing,

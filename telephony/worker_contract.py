@@ -110,6 +110,11 @@ class ReturnReason(StrEnum):
     TOO_FAST = "too_fast"
     #: The carrier refused the INVITE at once, and the bridge lost what it said.
     REFUSAL_LOST = "refusal_lost"
+    #: The trunk itself refused the INVITE before the callee's network heard of it: it takes no
+    #: calls now, it failed, or it does not take ours. Another trunk may.
+    TRUNK_UNAVAILABLE = "trunk_unavailable"
+    TRUNK_ERROR = "trunk_error"
+    TRUNK_AUTH = "trunk_auth"
 
 
 class Return(Message):

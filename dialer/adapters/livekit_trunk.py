@@ -1,13 +1,18 @@
-"""The outbound trunk in a real LiveKit."""
+"""The outbound trunks in a real LiveKit."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import structlog
 from livekit import api
 from livekit.protocol.sip import SIPMediaEncryption, SIPOutboundTrunkInfo, SIPTransport
 
 from dialer.adapters.livekit_session import LiveKitSession, NoSuchThing, translated
-from dialer.calls.trunk import WantedTrunk
+from dialer.routing.trunk import Trunk
 from telephony.errors import Unavailable
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _TRANSPORTS = {
     "auto": SIPTransport.SIP_TRANSPORT_AUTO,
@@ -23,58 +28,77 @@ _ENCRYPTION = {
 
 
 class LiveKitTrunks:
-    """The port ``dialer.calls.trunk.Trunks`` over LiveKit's API."""
+    """The port ``dialer.routing.keeper.OutboundTrunks`` over LiveKit's API."""
 
     def __init__(self, session: LiveKitSession) -> None:
         self._livekit = session
+        self._refused: set[str] = set()
 
-    async def ensure(self, wanted: WantedTrunk) -> str:
-        """Make the trunk of this name be as wanted, once; gives its id."""
+    async def ensure(self, wanted: Sequence[Trunk]) -> Mapping[str, str]:
+        """Make these trunks be as wanted, each once; gives their ids by name."""
         try:
             async with translated():
-                return await self._ensure(wanted)
+                sip = self._livekit.client.sip
+                listed = await sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest())
+                ids = [(trunk.name, await self._taken(trunk, listed.items)) for trunk in wanted]
         except NoSuchThing:
             # It went away between the listing and the change: the next look makes it anew.
             raise Unavailable("media_server_unavailable", "The trunk went away.") from None
+        return {name: trunk_id for name, trunk_id in ids if trunk_id is not None}
 
-    async def _ensure(self, wanted: WantedTrunk) -> str:
+    async def _taken(self, wanted: Trunk, listed: Sequence[SIPOutboundTrunkInfo]) -> str | None:
+        """Make one trunk; one that LiveKit cannot take keeps no other from being made."""
+        try:
+            trunk_id = await self._ensure(wanted, listed)
+        except api.ServerError as error:
+            if error.code != api.ServerErrorCode.INVALID_ARGUMENT:
+                raise
+            if wanted.name not in self._refused:
+                self._refused.add(wanted.name)
+                log.error("trunk refused by LiveKit", trunk=wanted.name, said=error.message)
+            return None
+        self._refused.discard(wanted.name)
+        return trunk_id
+
+    async def _ensure(self, wanted: Trunk, listed: Sequence[SIPOutboundTrunkInfo]) -> str:
         sip = self._livekit.client.sip
-        listed = await sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest())
         # Two dialers that start at once may each make one: the oldest stays.
         ours = sorted(
-            (trunk for trunk in listed.items if trunk.name == wanted.name),
+            (trunk for trunk in listed if trunk.name == wanted.livekit_name),
             key=lambda trunk: (trunk.created_at.ToNanoseconds(), trunk.sip_trunk_id),
         )
-        target = _info(wanted)
         if not ours:
-            request = api.CreateSIPOutboundTrunkRequest(trunk=target)
+            request = api.CreateSIPOutboundTrunkRequest(
+                trunk=_written_over(SIPOutboundTrunkInfo(), wanted)
+            )
             return (await sip.create_outbound_trunk(request)).sip_trunk_id
         for spare in ours[1:]:
             await sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=spare.sip_trunk_id))
         kept = ours[0]
-        if not _same(kept, target):
+        target = _written_over(kept, wanted)
+        if target != kept:
             await sip.update_outbound_trunk(kept.sip_trunk_id, target)
         return kept.sip_trunk_id
 
 
-def _info(wanted: WantedTrunk) -> SIPOutboundTrunkInfo:
-    return SIPOutboundTrunkInfo(
-        name=wanted.name,
-        address=wanted.address,
-        transport=_TRANSPORTS[wanted.transport],
-        numbers=list(wanted.numbers),
-        auth_username=wanted.username,
-        auth_password=wanted.password,
-        media_encryption=_ENCRYPTION[wanted.media_encryption],
-    )
-
-
-def _same(is_: SIPOutboundTrunkInfo, target: SIPOutboundTrunkInfo) -> bool:
-    return (
-        is_.address == target.address
-        and is_.transport == target.transport
-        and list(is_.numbers) == list(target.numbers)
-        and is_.auth_username == target.auth_username
-        and is_.auth_password == target.auth_password
-        and is_.media_encryption == target.media_encryption
-    )
+def _written_over(found: SIPOutboundTrunkInfo, wanted: Trunk) -> SIPOutboundTrunkInfo:
+    """Give the trunk with all that is ours to say as wanted, and the rest as it was found."""
+    target = SIPOutboundTrunkInfo()
+    target.CopyFrom(found)
+    target.name = wanted.livekit_name
+    target.address = wanted.address
+    target.transport = _TRANSPORTS[wanted.transport]
+    target.destination_country = wanted.destination_country
+    if sorted(found.numbers) != sorted(wanted.numbers):
+        # Their order means nothing there.
+        del target.numbers[:]
+        target.numbers.extend(wanted.numbers)
+    target.auth_username = wanted.username
+    target.auth_password = wanted.password
+    target.headers.clear()
+    target.headers.update(wanted.headers)
+    target.media_encryption = _ENCRYPTION[wanted.encryption]
+    if target.media.HasField("encryption"):
+        # The newer place of the same wish, where somebody wrote it there.
+        target.media.encryption = target.media_encryption
+    return target

@@ -1,16 +1,13 @@
-"""The trunk's pace, shared between the dialer's processes through Redis."""
+"""The trunks' pace, shared between the dialer's processes through Redis."""
 
 from __future__ import annotations
 
 import json
-import math
+import secrets
 import time
 from typing import Any
 
 import structlog
-from limits import RateLimitItemPerSecond
-from limits.aio.storage import RedisStorage
-from limits.aio.strategies import MovingWindowRateLimiter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -18,44 +15,78 @@ from dialer.calls.pacing import RECOVERY, SAME_SIGN, Pace, RollingPacer, Slownes
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-#: Units: seconds. The shortest wait between two looks at a window that is full.
-_LEAST_WAIT = 0.01
+#: Takes a token, or gives the microseconds until one may be free; by Redis' own clock, so that
+#: processes on hosts whose clocks differ count alike. A sorted set has the moments of the tokens;
+#: the arguments are the token's name and then the calls and microseconds of each window.
+_TAKE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local longest, wait = 0, 0
+for i = 2, #ARGV, 2 do
+  longest = math.max(longest, tonumber(ARGV[i + 1]))
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - longest)
+-- Only a clock that was set back leaves any behind there.
+redis.call('ZREMRANGEBYSCORE', KEYS[1], now + longest, '+inf')
+for i = 2, #ARGV, 2 do
+  local nth = tonumber(ARGV[i]) - 1
+  local given = redis.call('ZREVRANGE', KEYS[1], nth, nth, 'WITHSCORES')
+  if given[2] then
+    wait = math.max(wait, tonumber(given[2]) + tonumber(ARGV[i + 1]) - now)
+  end
+end
+if wait > 0 then
+  return wait
+end
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('PEXPIRE', KEYS[1], math.ceil(longest / 1000) + 1000)
+return 0
+"""
 
 
 class RedisPacer:
     """The port ``dialer.calls.pacing.Pacer``; while Redis is away, each process counts alone."""
 
-    def __init__(self, redis: Redis, *, url: str, deployment: str) -> None:
+    def __init__(self, redis: Redis, *, deployment: str) -> None:
         self._redis: Any = redis
         self._prefix = f"telephony:{deployment}:pace"
-        pool: Any = redis.connection_pool
-        storage = RedisStorage(
-            f"async+{url}",
-            implementation="redispy",
-            key_prefix=self._prefix,
-            connection_pool=pool,
-        )
-        self._window: Any = MovingWindowRateLimiter(storage)
+        self._script: Any = self._redis.register_script(_TAKE)
         self._alone = RollingPacer()
+        #: By trunk: the newest token of this process.
+        self._newest: dict[str, str] = {}
 
     async def take(self, trunk: str, pace: Pace) -> float:
         """Take a token, or say how long to wait."""
+        token = secrets.token_hex(8)
         try:
             slow = pace.of_share((await self._slowness(trunk)).share_at(time.time()))
-            # The slow window first: a token of the other one must not be lost to it. Both, so that
-            # what left slowly still counts when the pace comes back.
-            for one in dict.fromkeys((slow, pace)):
-                # Windows are whole seconds there: a longer one is on the safe side.
-                item = RateLimitItemPerSecond(one.calls, math.ceil(one.seconds))
-                if not await self._window.hit(item, trunk):
-                    stats = await self._window.get_window_stats(item, trunk)
-                    return max(_LEAST_WAIT, stats.reset_time - time.time())
+            # Both windows, so that what left slowly still counts when the pace comes back.
+            windows = [
+                part
+                for one in dict.fromkeys((pace, slow))
+                for part in (one.calls, round(one.seconds * 1_000_000))
+            ]
+            wait = await self._script(keys=[self._tokens(trunk)], args=[token, *windows])
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("pacing in this process only", error=type(error).__name__)
             return await self._alone.take(trunk, pace)
+        if wait > 0:
+            return wait / 1_000_000
+        self._newest[trunk] = token
         # Remembered here too, for the moment in which Redis goes away.
         await self._alone.take(trunk, pace)
         return 0.0
+
+    async def give_back(self, trunk: str) -> None:
+        """Give back the newest token of this process: nothing left with it."""
+        await self._alone.give_back(trunk)
+        token = self._newest.pop(trunk, None)
+        if token is None:
+            return
+        try:
+            await self._redis.zrem(self._tokens(trunk), token)
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("pacing token lost", error=type(error).__name__)
 
     async def slow_down(self, trunk: str) -> None:
         """Halve the trunk's pace for a while, in every process."""
@@ -73,6 +104,9 @@ class RedisPacer:
                 log.warning("the carrier wants fewer calls", trunk=trunk, share=slow.share)
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("slower in this process only", error=type(error).__name__)
+
+    def _tokens(self, trunk: str) -> str:
+        return f"{self._prefix}:tokens:{trunk}"
 
     async def _slowness(self, trunk: str) -> Slowness:
         told = await self._redis.get(f"{self._prefix}:slow:{trunk}")

@@ -11,9 +11,11 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -96,6 +98,8 @@ calls = Table(
     #: The same as the caller of the API wrote it.
     Column("phone_number_given", Text),
     Column("caller_id", String(32)),
+    #: Whether who asked for the call chose it; else it is the trunk's to choose.
+    Column("caller_id_given", Boolean),
     Column("agent", String(128), nullable=False),
     Column("variables", JSON, nullable=False),
     Column("metadata", JSON, nullable=False),
@@ -147,6 +151,10 @@ attempts = Table(
     Column("lease_expires_at", UtcDateTime),
     Column("worker_id", String(128)),
     Column("room", String(128)),
+    #: The name of the trunk that it was claimed for; null while it waits.
+    Column("trunk", String(64)),
+    #: The names of the trunks that refused it before the callee's network; none is tried again.
+    Column("refused_by", JSON),
     Column("created_at", UtcDateTime, nullable=False),
     Column("claimed_at", UtcDateTime),
     Column("agent_joined_at", UtcDateTime),
@@ -207,4 +215,49 @@ spent_tokens = Table(
     metadata,
     Column("id", String(64), primary_key=True),
     Column("expires_at", UtcDateTime, nullable=False),
+)
+
+#: The trunks that were made at carriers. They are the operator's and no tenant's.
+trunks = Table(
+    "trunks",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    #: What it is called in LiveKit.
+    Column("livekit_name", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("transport", String(8), nullable=False),
+    Column("numbers", JSON, nullable=False),
+    Column("username", Text, nullable=False),
+    #: See dialer/routing/sealing.py; empty where there is none.
+    Column("sealed_password", Text, nullable=False),
+    Column("prefixes", JSON, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("cps", Float, nullable=False),
+    Column("concurrency", Integer),
+    Column("destination_country", String(2), nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("encryption", String(8), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    #: Whose it is: the deployment of the file that it was made by.
+    Column("deployment", String(16), nullable=False),
+    Column("marks", JSON, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+#: What became of each INVITE that left by a trunk, for as long as its health is told by it.
+trunk_uses = Table(
+    "trunk_uses",
+    metadata,
+    Column("attempt_id", String(64), primary_key=True),
+    Column("fence", Integer, primary_key=True, autoincrement=False),
+    Column("trunk", String(64), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    #: An EndedReason, or why a permit came back.
+    Column("reason", String(32), nullable=False),
+    #: Whether the trunk is to blame.
+    Column("failed", Boolean, nullable=False),
+    Column("answered", Boolean, nullable=False),
+    #: Seconds from the answer to the end.
+    Column("talked", Float, nullable=False),
+    Index("ix_trunk_uses_at", "at", "trunk"),
 )

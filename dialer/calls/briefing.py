@@ -24,6 +24,7 @@ def dial_request(
     trunk_id: str | None,
     agents: Agents,
     tokens: Tokens,
+    other_trunks: bool = False,
     rescue: Rescue | None = None,
 ) -> DialRequest:
     """Brief the worker on one claimed attempt; ``call`` is a row of ``calls``.
@@ -39,6 +40,7 @@ def dial_request(
         phone_number=call["phone_number"],
         caller_id=call["caller_id"],
         trunk_id=trunk_id,
+        other_trunks=other_trunks,
         limits=Limits(
             ring_timeout_seconds=call["ring_timeout_seconds"],
             max_duration_seconds=call["max_duration_seconds"],

@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.adapters.tables import attempts, calls, events
 from dialer.calls.record import Fact, lock_call, record
+from dialer.routing import slots
+from dialer.routing.trunk import Trunk
 from telephony.call import AttemptState, CallStatus, CallType, EndedReason, WaitingFor
 from telephony.events import EventType, Source
 from telephony.termination import ENDED_BY
@@ -64,6 +66,8 @@ _COLUMNS: list[Any] = [
     attempts.c.state,
     attempts.c.fence,
     attempts.c.room,
+    attempts.c.trunk,
+    attempts.c.refused_by,
     attempts.c.dispatches,
     attempts.c.dispatched_at,
     attempts.c.lease_expires_at,
@@ -77,6 +81,9 @@ _COLUMNS: list[Any] = [
     calls.c.call_type,
     calls.c.status,
     calls.c.waiting_for,
+    calls.c.phone_number,
+    calls.c.caller_id,
+    calls.c.caller_id_given,
     calls.c.ringing_at,
     calls.c.hangup_requested_at,
     calls.c.ring_timeout_seconds,
@@ -108,7 +115,9 @@ async def any_waits(connection: AsyncConnection, *, now: datetime) -> bool:
     return (await connection.execute(query)).first() is not None
 
 
-async def waiting(connection: AsyncConnection, *, limit: int, now: datetime) -> list[Row[Any]]:
+async def waiting(
+    connection: AsyncConnection, *, limit: int, now: datetime, skip: int = 0
+) -> list[Row[Any]]:
     """List what may leave: oldest first, and one of each tenant's before anyone's second."""
     turn = func.row_number().over(
         partition_by=calls.c.tenant_id, order_by=(calls.c.queued_at, calls.c.id)
@@ -118,6 +127,7 @@ async def waiting(connection: AsyncConnection, *, limit: int, now: datetime) -> 
         .where(*_may_leave(now))
         .order_by("turn", calls.c.queued_at, calls.c.id)
         .limit(limit)
+        .offset(skip)
     )
     return list((await connection.execute(query)).all())
 
@@ -128,10 +138,26 @@ async def open_attempts(connection: AsyncConnection, *states: AttemptState) -> l
     return list((await connection.execute(query)).all())
 
 
+class TrunkFull(Exception):
+    """The trunk carries as many calls as it may: the claim is taken back with its transaction."""
+
+
 async def claim(
-    tx: AsyncConnection, seen: Row[Any], *, room: str, owner: str, lease: timedelta, now: datetime
+    tx: AsyncConnection,
+    seen: Row[Any],
+    *,
+    trunk: Trunk,
+    room: str,
+    owner: str,
+    lease: timedelta,
+    now: datetime,
 ) -> tuple[Claim, Row[Any]] | None:
-    """Take a waiting attempt; gives it with its call, None when somebody else was faster."""
+    """Take a waiting attempt for a trunk; gives it with its call, None when somebody was faster.
+
+    Errors: TrunkFull.
+    """
+    if not await slots.free(tx, trunk):
+        raise TrunkFull
     call = await lock_call(tx, seen.tenant_id, seen.call_id)
     if call.status != CallStatus.QUEUED.value or call.hangup_requested_at is not None:
         return None
@@ -143,17 +169,38 @@ async def claim(
         dispatches=1,
         dispatched_at=None,
         room=room,
+        trunk=trunk.name,
         lease_owner=owner,
         lease_expires_at=now + lease,
     )
     if not taken:
         return None
     mine = Claim(seen.tenant_id, seen.call_id, seen.attempt_id, seen.fence + 1, room)
+    if await _shows_another(tx, call, trunk):
+        call = await lock_call(tx, seen.tenant_id, seen.call_id)
     dispatching = fact(
-        mine, EventType.CALL_DISPATCHING, f"dispatching:{mine.fence}", now, dispatch=1
+        mine,
+        EventType.CALL_DISPATCHING,
+        f"dispatching:{mine.fence}",
+        now,
+        dispatch=1,
+        trunk=trunk.name,
     )
     await record(tx, dispatching, now=now)
     return mine, call
+
+
+async def _shows_another(tx: AsyncConnection, call: Row[Any], trunk: Trunk) -> bool:
+    """Let the callee see a number of this trunk's; True where that changed the call."""
+    if call.caller_id in trunk.numbers or call.caller_id_given:
+        return False
+    shown = trunk.shows(None, to=call.phone_number)
+    await tx.execute(
+        update(calls)
+        .where(calls.c.tenant_id == call.tenant_id, calls.c.id == call.id)
+        .values(caller_id=shown)
+    )
+    return True
 
 
 async def opened(tx: AsyncConnection, mine: Claim, *, now: datetime) -> bool:
@@ -195,7 +242,12 @@ async def dispatch_again(
         return None
     mine = Claim(seen.tenant_id, seen.call_id, seen.attempt_id, seen.fence + 1, seen.room)
     again = fact(
-        mine, EventType.CALL_DISPATCHING, f"dispatching:{mine.fence}", now, dispatch=dispatches
+        mine,
+        EventType.CALL_DISPATCHING,
+        f"dispatching:{mine.fence}",
+        now,
+        dispatch=dispatches,
+        trunk=seen.trunk,
     )
     await record(tx, again, now=now)
     return mine, call
@@ -245,6 +297,14 @@ async def give_up(
 async def held(connection: AsyncConnection, mine: Claim) -> bool:
     """Tell whether the attempt is still this claim's, and nobody has joined it."""
     return await _is_claimed(connection, mine, despite_agent=False)
+
+
+async def refused_by(connection: AsyncConnection, of: Claim) -> list[str]:
+    """Name the trunks that refused this attempt before the callee's network."""
+    query = select(attempts.c.refused_by).where(
+        attempts.c.tenant_id == of.tenant_id, attempts.c.id == of.attempt_id
+    )
+    return (await connection.execute(query)).scalar_one() or []
 
 
 async def same_fence(connection: AsyncConnection, of: Claim | Row[Any]) -> bool:

@@ -8,7 +8,8 @@ room, and asks for the permit itself.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,30 +19,39 @@ from dialer.calls import claims
 from dialer.calls.briefing import room_name
 from dialer.calls.joining import Collaborators, Joining
 from dialer.calls.looping import keep_going
-from dialer.calls.pacing import OUTBOUND, Pace, Pacer
-from dialer.calls.waiting import tell_all
+from dialer.calls.pacing import Pacer
+from dialer.calls.waiting import tell_all, tell_some
 from dialer.failpoints import Failpoint, passing
+from dialer.routing.trunk import Line
+from dialer.routing.watch import Watch
+from dialer.routing.ways import POLL, Obstacle, Ways, wish_of
 from dialer.workers.capacity import measure
 from dialer.workers.presence import Capacity
 from telephony.call import WaitingFor
 from telephony.errors import Unavailable
 
-#: Units: seconds. How often the queue is looked at when nobody says that something changed.
-POLL = 1.0
 #: Units: seconds. What is between two rounds at least while something holds up every call.
 _LULL = 0.05
 #: While nothing changes, those that come later are told what they wait for together, and so often.
 _TELL_EVERY = timedelta(seconds=1)
-#: How many of the queue one round looks at.
-_ROUND = 50
+#: How many of the queue are looked at in one reading, and in one round.
+_PAGE = 50
+_PAGES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """Why no call may leave now, and the seconds until it is worth another look."""
+@dataclass(slots=True)
+class Held:
+    """The calls that a round passed by, since no trunk could carry them just now."""
 
-    waiting_for: WaitingFor
+    by: dict[WaitingFor, list[Row[Any]]] = field(default_factory=dict[WaitingFor, list[Row[Any]]])
     look_again: float = POLL
+    count: int = 0
+
+    def add(self, seen: Row[Any], obstacle: Obstacle) -> None:
+        """Pass a call by."""
+        self.by.setdefault(obstacle.waiting_for, []).append(seen)
+        self.look_again = min(self.look_again, obstacle.look_again)
+        self.count += 1
 
 
 class Dispatcher:
@@ -51,9 +61,11 @@ class Dispatcher:
         self._with = given
         self._pacer = pacer
         self._joining = Joining(given)
+        self._watch = Watch(now=given.now)
         self._held_up_at = float("-inf")
         self._told: WaitingFor | None = None
         self._told_at = datetime.min.replace(tzinfo=UTC)
+        self._told_held: dict[str, WaitingFor] = {}
 
     async def run(self) -> None:
         """Dispatch until cancelled."""
@@ -85,41 +97,82 @@ class Dispatcher:
         async with self._with.database.reading() as connection:
             if not await claims.any_waits(connection, now=self._with.now()):
                 return POLL
-        trunk_id, capacity, obstacle = await self._survey()
+        lines, capacity, obstacle = await self._survey()
         obstacle = obstacle or self._full(capacity, 0)
         if obstacle is not None:
             # Whose turn it would be takes a look at the whole queue, and nobody's turn it is.
             self._held_up_at = asyncio.get_running_loop().time()
-            return min(obstacle.look_again, await self._tell(obstacle.waiting_for))
+            return await self._hold_all(obstacle)
         async with self._with.database.reading() as connection:
-            queue = await claims.waiting(connection, limit=_ROUND, now=self._with.now())
-        taken = 0
-        for seen in queue:
-            obstacle = obstacle or self._full(capacity, taken) or await self._paced()
-            if obstacle is not None:
-                return min(obstacle.look_again, await self._tell(obstacle.waiting_for))
-            taken += await self._take(seen, trunk_id)
-        return 0.0 if len(queue) == _ROUND else POLL
+            standing = await self._watch.standing(connection, lines)
+        ways, held, taken = Ways(lines, standing, self._pacer), Held(), 0
+        async for seen in self._queue(held):
+            if (obstacle := self._full(capacity, taken)) is not None:
+                return await self._hold_all(obstacle)
+            way = await self._leave(seen, ways)
+            if not isinstance(way, Obstacle):
+                taken += way
+                continue
+            held.add(seen, way)
+            if ways.none_left:
+                if len(lines) == 1:
+                    return await self._hold_all(*ways.closed.values())
+                break
+        if held.count:
+            self._held_up_at = asyncio.get_running_loop().time()
+            await self._tell_held(held)
+        return held.look_again
 
-    async def _survey(self) -> tuple[str | None, Capacity, Obstacle | None]:
+    async def _queue(self, held: Held) -> AsyncGenerator[Row[Any]]:
+        """Give the calls that may leave, page by page: those behind a held one may be luckier."""
+        for _ in range(_PAGES):
+            async with self._with.database.reading() as connection:
+                page = await claims.waiting(
+                    connection, limit=_PAGE, now=self._with.now(), skip=held.count
+                )
+            for seen in page:
+                yield seen
+            if len(page) < _PAGE:
+                return
+        # More than one round looks at: the next one begins at once, with what is at the head now.
+        held.look_again = 0.0 if not held.count else held.look_again
+
+    async def _leave(self, seen: Row[Any], ways: Ways) -> bool | Obstacle:
+        """Let a call leave by the best trunk; False when somebody else was faster."""
+        while True:
+            way = await ways.find(wish_of(seen))
+            if isinstance(way, Obstacle):
+                return way
+            try:
+                taken = await self._take(seen, way)
+            except claims.TrunkFull:
+                # Another process took its last slot since we looked.
+                ways.full(way.trunk.name)
+            else:
+                if not taken:
+                    await self._pacer.give_back(way.trunk.name)
+                return taken
+            await self._pacer.give_back(way.trunk.name)
+
+    async def _survey(self) -> tuple[Mapping[str, Line], Capacity, Obstacle | None]:
         """Look at what all calls need alike."""
         nothing = Capacity(0, 0, 0, 0)
         rest = self._joining.media_rest()
         if rest > 0:
-            return None, nothing, Obstacle(WaitingFor.MEDIA_SERVER, rest)
+            return {}, nothing, Obstacle(WaitingFor.MEDIA_SERVER, rest)
         try:
-            trunk_id = await self._with.trunk.current()
+            lines = await self._with.trunks.current()
             async with self._with.database.reading() as connection:
                 capacity = await measure(connection, self._with.presence)
         except Unavailable as error:
             if error.code == "database_unavailable":
                 raise
-            return None, nothing, Obstacle(WaitingFor.MEDIA_SERVER)
-        if trunk_id is None:
-            return None, capacity, Obstacle(WaitingFor.TRUNK)
+            return {}, nothing, Obstacle(WaitingFor.MEDIA_SERVER)
+        if not lines:
+            return lines, capacity, Obstacle(WaitingFor.TRUNK)
         if capacity.workers == 0:
-            return trunk_id, capacity, Obstacle(WaitingFor.WORKER)
-        return trunk_id, capacity, None
+            return lines, capacity, Obstacle(WaitingFor.WORKER)
+        return lines, capacity, None
 
     def _full(self, capacity: Capacity, taken: int) -> Obstacle | None:
         joining = capacity.unassigned + taken
@@ -127,9 +180,10 @@ class Dispatcher:
             return Obstacle(WaitingFor.CAPACITY)
         return None
 
-    async def _paced(self) -> Obstacle | None:
-        delay = await self._pacer.take(OUTBOUND, Pace.of(self._with.rules.cps))
-        return Obstacle(WaitingFor.PACING, delay) if delay > 0 else None
+    async def _hold_all(self, obstacle: Obstacle) -> float:
+        """Tell the whole queue what it waits for; gives the seconds until it is worth a look."""
+        self._told_held = {}
+        return min(obstacle.look_again, await self._tell(obstacle.waiting_for))
 
     async def _tell(self, waiting_for: WaitingFor) -> float:
         """Tell the queue what it waits for; gives the seconds until who comes now is told."""
@@ -140,15 +194,32 @@ class Dispatcher:
         told = await tell_all(self._with.database, waiting_for, now=now)
         self._told, self._told_at = waiting_for, now
         # Who watches one of a long queue looks by himself within a second.
-        for tenant_id, call_id in told[:_ROUND]:
+        for tenant_id, call_id in told[:_PAGE]:
             await self._with.signals.call_changed(tenant_id, call_id)
         return _TELL_EVERY.total_seconds()
 
-    async def _take(self, seen: Row[Any], trunk_id: str | None) -> bool:
+    async def _tell_held(self, held: Held) -> None:
+        """Tell each call that was passed by what it waits for, once for each change."""
+        self._told = None
+        told_now: dict[str, WaitingFor] = {}
+        for waiting_for, calls in held.by.items():
+            told_now |= {seen.call_id: waiting_for for seen in calls}
+            news = [
+                (seen.tenant_id, seen.call_id)
+                for seen in calls
+                if self._told_held.get(seen.call_id) is not waiting_for
+            ]
+            now = self._with.now()
+            for told in await tell_some(self._with.database, waiting_for, news, now=now):
+                await self._with.signals.call_changed(*told)
+        self._told_held = told_now
+
+    async def _take(self, seen: Row[Any], line: Line) -> bool:
         async with self._with.database.transaction() as tx:
             taken = await claims.claim(
                 tx,
                 seen,
+                trunk=line.trunk,
                 room=room_name(self._with.rules.deployment, seen.attempt_id),
                 owner=self._with.owner,
                 lease=self._with.rules.lease,
@@ -158,5 +229,5 @@ class Dispatcher:
             return False
         passing(Failpoint.CLAIM_AFTER_COMMIT)
         await self._with.signals.call_changed(seen.tenant_id, seen.call_id)
-        self._joining.open(*taken, trunk_id)
+        self._joining.open(*taken, line.trunk.name)
         return True

@@ -1,4 +1,4 @@
-"""Forget what was kept for a time only: idempotency keys, after their documented life."""
+"""Forget what was kept for a time only: idempotency keys, and what trunks' health is told by."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, tuple_
 from dialer.adapters.database import Database
 from dialer.adapters.tables import idempotency_keys
 from dialer.calls.looping import keep_going
+from dialer.routing import health
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -43,6 +44,8 @@ class Forgetting:
         async with self._database.reading() as connection:
             found = [(row.tenant_id, row.key) for row in (await connection.execute(old)).all()]
         if not found:
+            async with self._database.transaction() as tx:
+                await health.forget(tx, now=self._now())
             return _EVERY
         async with self._database.transaction() as tx:
             await tx.execute(delete(keys).where(tuple_(keys.c.tenant_id, keys.c.key).in_(found)))

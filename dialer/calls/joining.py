@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -25,6 +25,8 @@ from dialer.calls.returning import times_returned
 from dialer.calls.rooms import Dispatch, Rooms
 from dialer.calls.signals import Signals
 from dialer.failpoints import Failpoint, passing
+from dialer.routing.choose import Wish, fitting
+from dialer.routing.trunk import Line
 from dialer.tenants.tokens import Tokens
 from dialer.workers.capacity import measure
 from dialer.workers.jobs import Jobs
@@ -44,13 +46,13 @@ _MOST_AGENTS = 3
 _MOST_REQUEUES = 5
 
 
-class Trunk(Protocol):
-    """The outbound trunk as it is in LiveKit now."""
+class Trunks(Protocol):
+    """The trunks as they are in LiveKit now."""
 
-    async def current(self) -> str | None:
-        """Give its id, None when there is none to be had.
+    async def current(self) -> Mapping[str, Line]:
+        """Give them by name.
 
-        Errors: Unavailable when LiveKit cannot be asked.
+        Errors: Unavailable when LiveKit or the database cannot be asked.
         """
         ...
 
@@ -67,7 +69,6 @@ class Rules:
 
     deployment: str
     agent_name: str
-    cps: float
     join_timeout: timedelta = timedelta(seconds=3)
     joining_at_once: int = 4
     lease: timedelta = timedelta(seconds=25)
@@ -83,7 +84,7 @@ class Collaborators:
     signals: Signals
     presence: Presence
     jobs: Jobs
-    trunk: Trunk
+    trunks: Trunks
     agents: Agents
     tokens: Tokens
     rules: Rules
@@ -106,9 +107,9 @@ class Joining:
             return 0.0
         return max(0.0, (self._media_rest - self._with.now()).total_seconds())
 
-    def open(self, mine: Claim, call: Row[Any], trunk_id: str | None) -> None:
-        """Make the claim's room, beside whoever asks."""
-        self._start(self._open(mine, call, trunk_id))
+    def open(self, mine: Claim, call: Row[Any], trunk: str | None) -> None:
+        """Make the claim's room, beside whoever asks; ``trunk`` names the one that it leaves by."""
+        self._start(self._open(mine, call, trunk))
 
     async def settled(self) -> None:
         """Wait until every room that is being opened is open, or has failed."""
@@ -132,12 +133,12 @@ class Joining:
             # Its lease runs out, and some dispatcher takes it over.
             log.error("room not opened", exc_info=error)
 
-    async def _open(self, mine: Claim, call: Row[Any], trunk_id: str | None) -> None:
+    async def _open(self, mine: Claim, call: Row[Any], trunk: str | None) -> None:
         """Make the room and ask for its agent."""
-        dispatch = await self._brief(mine, call, trunk_id)
-        if dispatch is None:
-            return
         try:
+            dispatch = await self._brief(mine, call, trunk)
+            if dispatch is None:
+                return
             if mine.fence > 1:
                 # A claim before this one may have left a room with its own dispatch.
                 async with self._with.database.reading() as connection:
@@ -183,14 +184,24 @@ class Joining:
         if not self._with.jobs.give(Job(room=room, metadata=dispatch.metadata)):
             await self._with.rooms.redispatch(room, dispatch)
 
-    async def _brief(self, mine: Claim, call: Row[Any], trunk_id: str | None) -> Dispatch | None:
+    async def _brief(self, mine: Claim, call: Row[Any], trunk: str | None) -> Dispatch | None:
         row: Any = call
+        line, others = None, False
+        if call.call_type == CallType.SIP.value:
+            lines = await self._with.trunks.current()
+            line = lines.get(trunk or "")
+            if line is None:
+                # It was taken away since the call was claimed for it.
+                await self._return(mine, WaitingFor.TRUNK, despite_agent=True)
+                return None
+            others = await self._others(mine, row, lines, line.trunk.name)
         try:
             request = dial_request(
                 dict(row._mapping),
                 attempt_id=mine.attempt_id,
                 fence=mine.fence,
-                trunk_id=trunk_id,
+                trunk_id=line.id if line else None,
+                other_trunks=others,
                 agents=self._with.agents,
                 tokens=self._with.tokens,
             )
@@ -201,6 +212,16 @@ class Joining:
             )
             return None
         return Dispatch(self._with.rules.agent_name, request.to_metadata())
+
+    async def _others(self, mine: Claim, call: Any, lines: Mapping[str, Line], trunk: str) -> bool:
+        """Tell whether another trunk can carry the call, should this one refuse it."""
+        if len(lines) == 1:
+            return False
+        async with self._with.database.reading() as connection:
+            refused_by = await claims.refused_by(connection, mine)
+        given = call.caller_id if call.caller_id_given else None
+        wish = Wish(call.phone_number, given, {*refused_by, trunk})
+        return bool(fitting((line.trunk for line in lines.values()), wish))
 
     def _rest_from_media_server(self) -> None:
         self._media_failures += 1
@@ -251,14 +272,11 @@ class Joining:
             return
         mine, call = taken
         log.warning("dispatched again", attempt_id=mine.attempt_id)
-        trunk_id = None
         try:
-            if seen.call_type == CallType.SIP.value:
-                trunk_id = await self._with.trunk.current()
             if seen.dispatched_at is None:
-                self._start(self._open(mine, call, trunk_id))
+                self._start(self._open(mine, call, seen.trunk))
                 return
-            dispatch = await self._brief(mine, call, trunk_id)
+            dispatch = await self._brief(mine, call, seen.trunk)
             if dispatch is not None:
                 if self._with.jobs.somebody_waits:
                     # A livekit-server that is stopped takes along the rooms that nobody joined;

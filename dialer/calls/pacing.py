@@ -9,9 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-#: The name of the only trunk that there is so far.
-OUTBOUND = "outbound"
-
 #: Units: seconds. How long a trunk that was slowed down stays so before its pace is doubled again.
 RECOVERY = 10.0
 #: Units: seconds. What comes so soon after a slow-down was sent before it, and tells nothing new.
@@ -68,6 +65,10 @@ class Pacer(Protocol):
         """Take a token: 0 when there was one, else the seconds until one may be free."""
         ...
 
+    async def give_back(self, trunk: str) -> None:
+        """Give back the newest token that this process took: nothing left with it."""
+        ...
+
     async def slow_down(self, trunk: str) -> None:
         """Halve the trunk's pace, because its carrier says that calls come too fast.
 
@@ -96,6 +97,11 @@ class RollingPacer:
         if wait <= 0:
             given.append(now)
         return wait
+
+    async def give_back(self, trunk: str) -> None:
+        """Give back the newest token."""
+        if given := self._given.get(trunk):
+            given.pop()
 
     async def slow_down(self, trunk: str) -> None:
         """Halve the trunk's pace for a while."""

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.admission.caller_id import caller_id
 from dialer.admission.destinations import allowed_country, destination
+from dialer.admission.trunks import numbers_for, some_trunk
 from dialer.admission.workers import check_seat, workers_there
 from dialer.calls import claims, idempotency
 from dialer.calls.briefing import dial_request, room_name
@@ -129,14 +130,19 @@ def _way_in(room: str, wired: Services) -> dict[str, Any]:
 async def _place_sip(order: Order, wired: Services) -> Placed:
     await wired.queue_limit.turn_away(wired.database, order.tenant_id)
     callee = destination(order.command.phone_number)
-    caller = caller_id(order.command.caller_id, wired.settings.sip_caller_ids, callee=callee)
-    allowed_country(callee, wired.settings.countries)
+    trunks = await wired.directory.trunks()
+    wanted = order.command.caller_id
+    owned = numbers_for(callee, wanted, trunks, wired.settings.sip_caller_ids)
+    caller = caller_id(wanted, owned, callee=callee)
+    allowed_country(callee, wired.directory.countries)
+    some_trunk(callee, None if wanted is None else str(caller), trunks)
     wired.agents.resolve(order.command.agent, order.command.variables)
     now = wired.now()
     call = _call_row(order, now) | {
         "phone_number": str(callee),
         "phone_number_given": order.command.phone_number,
         "caller_id": str(caller),
+        "caller_id_given": wanted is not None,
     }
     body = new_call_view(call).model_dump(mode="json")
     key = None if order.key is None else Key(order.key, order.body_hash, body)

@@ -21,6 +21,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.adapters.tables import attempts, calls, events
+from dialer.routing import health
 from telephony import lifecycle, termination
 from telephony.call import AttemptState, CallStatus, EndedReason, Outcome
 from telephony.events import (
@@ -108,6 +109,13 @@ async def record(
         changes |= _moved(after, when)
         if isinstance(data, Ended):
             changes |= _verdict(data)
+            await health.note_end(
+                tx,
+                attempt_of(fact),
+                data.ended_reason,
+                at=when,
+                answered_at=call.answered_at,
+            )
         await _move_attempt(tx, fact, after, when)
     if isinstance(data, Waiting) and after is CallStatus.QUEUED:
         changes["waiting_for"] = data.waiting_for.value
@@ -255,6 +263,7 @@ def _verdict(data: Ended) -> dict[str, Any]:
 _UNCLAIMED = {
     "dispatches": 0,
     "dispatched_at": None,
+    "trunk": None,
     "lease_owner": None,
     "lease_expires_at": None,
     "worker_id": None,

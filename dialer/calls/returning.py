@@ -1,16 +1,19 @@
 """A permit that comes back: its holder knows that nobody was rung with it.
 
 LiveKit says so while it still looks for a bridge: none offered to take the call. A carrier says so
-with the final response to an INVITE that came too fast. A bridge that loses a refusal shows by how
+with the final response to an INVITE that came too fast, or one that it never passed on. A bridge
+that loses a refusal shows by how
 soon it fails that there was one. Then nobody was rung and nobody will be, so that the attempt may
 wait again as if it had never been sent. The attempt's fence moves with it: whoever held the permit
 has none any more, and the next holder's is a new one. Whoever cannot be sure returns nothing; see
-``agent.verdicts``: ``no_bridge_took_it``, ``carrier_wants_fewer``, ``refusal_lost``.
+``agent.verdicts``: ``no_bridge_took_it``, ``carrier_wants_fewer``, ``refusal_lost``,
+``refused_by_trunk``.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +25,9 @@ from dialer.calls import claims
 from dialer.calls.claims import Claim
 from dialer.calls.permit import call_of, refused
 from dialer.calls.record import Fact, attempt_of, lock_call, record
+from dialer.routing import health
+from dialer.routing.choose import Wish, fitting
+from dialer.routing.trunk import Trunk
 from dialer.tenants.tokens import AttemptGrant
 from telephony.call import AttemptState, CallStatus, CallType, EndedReason, WaitingFor
 from telephony.events import EventType
@@ -33,6 +39,16 @@ _PATIENCE = timedelta(seconds=60)
 _LEAST_RETURNS = 6
 #: A refusal that is lost once is lost by chance; a carrier that refuses is not asked on and on.
 _MOST_LOST_REFUSALS = 2
+#: A trunk's own refusals: without another trunk they are the end.
+REFUSALS = frozenset(
+    {ReturnReason.TRUNK_UNAVAILABLE, ReturnReason.TRUNK_ERROR, ReturnReason.TRUNK_AUTH}
+)
+#: Long enough for the agent that leaves to hear that it may.
+_BETWEEN_TRUNKS = timedelta(milliseconds=250)
+#: What another trunk may not say.
+_TRUNKS_OWN = REFUSALS | {ReturnReason.TOO_FAST}
+#: How many trunks are tried for one call.
+_MOST_TRUNKS = 4
 #: How long a call rests before it is tried again, doubled with each return up to the longest.
 _SHORTEST_REST = {
     ReturnReason.NO_BRIDGE: timedelta(seconds=2),
@@ -54,15 +70,28 @@ _MOST_WITHDRAWALS = 6
 _NOT_DIALLED = "hung up before it was dialled"
 
 
+async def trunk_of(connection: AsyncConnection, grant: AttemptGrant) -> str | None:
+    """Name the trunk that this permit was given for; None where the attempt moved on."""
+    query = select(attempts.c.trunk).where(*attempt_of(grant), attempts.c.fence == grant.fence)
+    return (await connection.execute(query)).scalar_one_or_none()
+
+
 async def take_back(
-    tx: AsyncConnection, grant: AttemptGrant, why: ReturnReason, *, now: datetime
+    tx: AsyncConnection,
+    grant: AttemptGrant,
+    why: ReturnReason,
+    *,
+    trunks: Sequence[Trunk] = (),
+    now: datetime,
 ) -> str:
     """Let the attempt wait again; gives the call's id.
 
-    Shape: a call whose hang-up was asked for ends canceled instead, one that found no bridge for
-    too long ends as bridge_lost. A second return of the same permit changes nothing. Errors:
-    Conflict ``permit_refused`` when the attempt is not, or no more, where a permit left it, or when
-    the carrier refused for so long, or so often, that its words are the end.
+    Shape: where one of ``trunks`` can carry the call that has not refused it yet, it is that one's
+    turn, at once; else it waits for what held it up, and a trunk's own refusal is the end. A call
+    whose hang-up was asked for ends canceled instead, one that found no bridge for too long ends
+    as bridge_lost. A second return of the same permit changes nothing.
+    Errors: Conflict ``permit_refused`` when the attempt is not, or no more, where a permit left it,
+    or when the carrier refused for so long, or so often, that its words are the end.
     """
     call_id = await call_of(tx, grant)
     call = await lock_call(tx, grant.tenant_id, call_id)
@@ -78,7 +107,11 @@ async def take_back(
     if call.hangup_requested_at is not None:
         over = claims.ending(mine, EndedReason.API_HANGUP, _NOT_DIALLED, now)
         await record(tx, over, now=now)
-    elif why is ReturnReason.REFUSAL_LOST and await _refusals_lost(tx, mine) >= _MOST_LOST_REFUSALS:
+    elif why in _TRUNKS_OWN and _another(trunks, call, attempt):
+        await _to_another(tx, mine, attempt, why, now)
+    elif why in REFUSALS or (
+        why is ReturnReason.REFUSAL_LOST and await _refusals_lost(tx, mine) >= _MOST_LOST_REFUSALS
+    ):
         raise refused()
     elif first is not None and now - first >= _PATIENCE and times >= _LEAST_RETURNS:
         if why is ReturnReason.TOO_FAST:
@@ -142,6 +175,30 @@ async def _rest(
     await _requeue(tx, mine, back, _WAITS_FOR[why], _SHORTEST_REST[why] * 2 ** min(times, 8))
 
 
+def _another(trunks: Sequence[Trunk], call: Row[Any], attempt: Row[Any]) -> bool:
+    """Tell whether the call can leave by a trunk that it has not tried."""
+    refused_by = {*(attempt.refused_by or ()), attempt.trunk}
+    given = call.caller_id if call.caller_id_given else None
+    return len(refused_by) < _MOST_TRUNKS and bool(
+        fitting(trunks, Wish(call.phone_number, given, refused_by))
+    )
+
+
+async def _to_another(
+    tx: AsyncConnection, mine: Claim, attempt: Row[Any], why: ReturnReason, now: datetime
+) -> None:
+    """Let the attempt leave by another trunk; this one is not tried again for it."""
+    if why in REFUSALS:
+        await health.note_refusal(tx, mine.attempt_id, mine.fence, attempt.trunk, why, now)
+    sequence = f"{_RETURNED}{why.value}:{mine.fence}"
+    back = claims.fact(
+        mine, EventType.CALL_REQUEUED, sequence, now, trunk=attempt.trunk, why=why.value
+    )
+    await _requeue(tx, mine, back, WaitingFor.TRUNK, _BETWEEN_TRUNKS)
+    tried = [*(attempt.refused_by or ()), attempt.trunk]
+    await tx.execute(update(attempts).where(*attempt_of(mine)).values(refused_by=tried))
+
+
 async def _requeue(
     tx: AsyncConnection, mine: Claim, back: Fact, waiting_for: WaitingFor, rest: timedelta
 ) -> None:
@@ -178,6 +235,5 @@ async def _told(
 
 
 async def _attempt(tx: AsyncConnection, grant: AttemptGrant) -> Row[Any]:
-    columns = (attempts.c.state, attempts.c.fence, attempts.c.room, attempts.c.permit_asked_by)
-    query: Any = select(*columns).where(*attempt_of(grant))
+    query: Any = select(attempts).where(*attempt_of(grant))
     return (await tx.execute(query)).one()

@@ -127,7 +127,8 @@ class PlaceCall(BaseModel):
     )
     caller_id: Annotated[str | SkipJsonSchema[None], BeforeValidator(_text)] = Field(
         default=None,
-        description="The number to call from, one of the trunk's; by default its first.",
+        description="The number to call from, one of a trunk's, which then carries the call; by "
+        "default the first one of the trunk that the call leaves by.",
         examples=["+14155550190"],
         repr=False,
     )
@@ -208,6 +209,9 @@ class CallView(BaseModel):
         default=None, description="What keeps a queued call from being dialled."
     )
     attempts: int = Field(description="How many attempts were made or are waiting.")
+    trunk: str | None = Field(
+        default=None, description="The trunk that it leaves by, or left by; null while it waits."
+    )
     outcome: Outcome | None = None
     ended_by: EndedBy | None = None
     ended_reason: EndedReason | None = None

@@ -92,8 +92,17 @@ class Calls:
             .where(attempts.c.tenant_id == calls.c.tenant_id, attempts.c.call_id == calls.c.id)
             .scalar_subquery()
         )
+        leaves_by = (
+            select(attempts.c.trunk)
+            .where(attempts.c.tenant_id == calls.c.tenant_id, attempts.c.call_id == calls.c.id)
+            .order_by(attempts.c.number.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
         stored = (column for column in calls.c if column is not calls.c.waiting_for)
-        return self._mine(calls, *stored, _waiting_for(), made.label("attempts"))
+        return self._mine(
+            calls, *stored, _waiting_for(), made.label("attempts"), leaves_by.label("trunk")
+        )
 
     async def get(self, call_id: str) -> Row[Any]:
         """Give one call.

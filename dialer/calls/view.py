@@ -34,6 +34,7 @@ _PLAIN = (
     "max_duration_seconds",
     "waiting_for",
     "attempts",
+    "trunk",
     "outcome",
     "ended_by",
     "ended_reason",
@@ -51,7 +52,7 @@ def call_view(row: Row[Any]) -> CallView:
 
 def new_call_view(call: Mapping[str, Any]) -> CallView:
     """Tell a call that is not stored yet, as its row will be told; its first attempt comes too."""
-    return _view({**_EMPTY, **call, "attempts": 1})
+    return _view({**_EMPTY, **call, "attempts": 1, "trunk": None})
 
 
 #: What a column says that nothing was written into.

@@ -1,7 +1,7 @@
-"""Tell the whole queue what it waits for.
+"""Tell the queue what it waits for: all of it, or those for whom no trunk is free.
 
-One obstacle holds up every waiting call alike, so they are told together: a few statements for each
-batch of them, however long the queue is. What one call is told alone goes through ``record``.
+What holds up many calls alike they are told together: a few statements for each batch of them,
+however long the queue is. What one call is told alone goes through ``record``.
 """
 
 from __future__ import annotations
@@ -29,14 +29,31 @@ async def tell_all(
     database: Database, waiting_for: WaitingFor, *, now: datetime
 ) -> list[tuple[str, str]]:
     """Note it in every waiting call that does not say so yet; gives their tenants and ids."""
+    return await _tell_those(database, waiting_for, _unaware(waiting_for), now)
+
+
+async def tell_some(
+    database: Database, waiting_for: WaitingFor, some: list[tuple[str, str]], *, now: datetime
+) -> list[tuple[str, str]]:
+    """Note it in those of these calls that wait and do not say so yet; gives tenants and ids."""
+    told: list[tuple[str, str]] = []
+    for first in range(0, len(some), BATCH):
+        those = tuple_(calls.c.tenant_id, calls.c.id).in_(some[first : first + BATCH])
+        told += await _tell_those(database, waiting_for, [those, *_unaware(waiting_for)], now)
+    return told
+
+
+async def _tell_those(
+    database: Database, waiting_for: WaitingFor, those: list[ColumnElement[bool]], now: datetime
+) -> list[tuple[str, str]]:
     async with database.reading() as connection:
-        some = select(calls.c.id).where(*_unaware(waiting_for)).limit(1)
+        some = select(calls.c.id).where(*those).limit(1)
         if (await connection.execute(some)).one_or_none() is None:
             return []
     told: list[tuple[str, str]] = []
     while True:
         async with database.transaction() as tx:
-            batch = await _lock_some(tx, waiting_for)
+            batch = await _lock_some(tx, those)
             if batch:
                 await _tell(tx, batch, waiting_for, now)
         told += [(row.tenant_id, row.id) for row in batch]
@@ -56,14 +73,14 @@ def _unaware(waiting_for: WaitingFor) -> list[ColumnElement[bool]]:
     ]
 
 
-async def _lock_some(tx: AsyncConnection, waiting_for: WaitingFor) -> list[Row[Any]]:
+async def _lock_some(tx: AsyncConnection, those: list[ColumnElement[bool]]) -> list[Row[Any]]:
     mine = (attempts.c.tenant_id == calls.c.tenant_id) & (attempts.c.call_id == calls.c.id)
     query: Any = (
         select(
             calls.c.tenant_id, calls.c.id, calls.c.last_sequence, attempts.c.id.label("attempt_id")
         )
         .join(attempts, mine & (attempts.c.state == AttemptState.WAITING.value))
-        .where(*_unaware(waiting_for))
+        .where(*those)
         .order_by(calls.c.queued_at, calls.c.tenant_id, calls.c.id)
         .limit(BATCH)
         # What somebody else holds is being moved or told by him; waiting for it, two who lock many

@@ -12,14 +12,14 @@ from starlette.requests import Request
 
 from dialer import metrics
 from dialer.calls import takeover
-from dialer.calls.pacing import OUTBOUND
 from dialer.calls.permit import permit
-from dialer.calls.returning import take_back, withdraw
+from dialer.calls.returning import REFUSALS, take_back, trunk_of, withdraw
 from dialer.failpoints import Failpoint, passing
 from dialer.ingest import livekit_webhook, worker_events
 from dialer.ingest.worker_events import Batch
 from dialer.problems import BadRequest
 from dialer.reading import MAX_ANY_BODY, check_headers, loads, read_limited
+from dialer.routing.turn import wait_for_turn
 from dialer.tenants.authenticate import bearer
 from dialer.tenants.tokens import AttemptGrant
 from dialer.wiring import Services, services
@@ -72,6 +72,7 @@ async def ask_permit(granted: Grant, request: Request, wired: Wired) -> Permit:
         asked = await read_json(request, PermitRequest)
     else:  # A worker of an earlier version, which does not ask again.
         asked = PermitRequest(asked_by=token_hex(8))
+    await _its_turn(granted, wired)
     async with wired.database.transaction() as tx:
         call_id = await permit(tx, granted, asked.asked_by, now=wired.now())
     passing(Failpoint.PERMIT_AFTER_COMMIT)
@@ -80,14 +81,29 @@ async def ask_permit(granted: Grant, request: Request, wired: Wired) -> Permit:
     return Permit()
 
 
+async def _its_turn(granted: AttemptGrant, wired: Services) -> None:
+    async with wired.database.reading() as connection:
+        name = await trunk_of(connection, granted)
+    for trunk in await wired.directory.trunks():
+        if trunk.name == name:
+            await wait_for_turn(trunk, wired.pacer)
+
+
 @router.post("/internal/attempts/{attempt_id}/permit/return", include_in_schema=False)
 async def return_permit(granted: Grant, told: Return, wired: Wired) -> Returned:
     """Take back a permit with which nobody was rung."""
     if told.why is ReturnReason.TOO_FAST:
         metrics.TRUNK_SLOWDOWNS.inc()
-        await wired.pacer.slow_down(OUTBOUND)
+        async with wired.database.reading() as connection:
+            trunk = await trunk_of(connection, granted)
+        if trunk is not None:
+            await wired.pacer.slow_down(trunk)
+    trunks = await wired.directory.trunks()
     async with wired.database.transaction() as tx:
-        call_id = await take_back(tx, granted, told.why, now=wired.now())
+        trunk = await trunk_of(tx, granted)
+        call_id = await take_back(tx, granted, told.why, trunks=trunks, now=wired.now())
+    if trunk is not None and told.why in REFUSALS:
+        metrics.TRUNK_REFUSALS.labels(trunk=trunk, why=told.why.value).inc()
     passing(Failpoint.RETURN_AFTER_COMMIT)
     # The room is left to the next claim and the sweep: deleted now, its agent would take that for
     # a hang-up before it has this answer.

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from dialer.adapters.livekit_session import LiveKitSession
 from dialer.adapters.livekit_trunk import LiveKitTrunks
-from dialer.calls.trunk import WantedTrunk
+from dialer.routing.trunk import Trunk
 from tests.kit.servers import LIVEKIT_KEY, LIVEKIT_SECRET, MediaServers, free_port
 from tests.kit.trunk_files import NUMBER, OTHER_NUMBER, PASSWORD, desired
 from trunks.apply import Outcome, apply
@@ -247,11 +247,13 @@ async def test_the_trunk_of_the_settings_is_nothing_of_the_file(
     livekit: LiveKitSip, media: MediaServers
 ) -> None:
     dialer = LiveKitSession(url=media.livekit_url, api_key=LIVEKIT_KEY, api_secret=LIVEKIT_SECRET)
-    wanted = WantedTrunk("acme-outbound", "127.0.0.1:5070", "udp", (NUMBER,))
+    wanted = Trunk(
+        name="outbound", livekit_name="acme-outbound", address="127.0.0.1:5070", numbers=(NUMBER,)
+    )
     try:
-        kept = await LiveKitTrunks(dialer).ensure(wanted)
+        kept = (await LiveKitTrunks(dialer).ensure([wanted]))["outbound"]
         await applied(livekit)
-        assert await LiveKitTrunks(dialer).ensure(wanted) == kept
+        assert await LiveKitTrunks(dialer).ensure([wanted]) == {"outbound": kept}
         assert kept not in {found.id for found in (await ours(livekit)).values()}
         assert kept in {found.id for found in await livekit.found()}
     finally:

@@ -45,7 +45,7 @@ class Process:
         self.now = lambda: datetime.now(UTC)
         self.presence = RedisPresence(self.client, deployment=deployment, now=lambda: self.now())
         self.signals = RedisSignals(self.client, deployment=deployment)
-        self.pacer = RedisPacer(self.client, url=url, deployment=deployment)
+        self.pacer = RedisPacer(self.client, deployment=deployment)
         self.running: asyncio.Task[None] | None = None
 
     async def listen(self) -> None:
@@ -196,6 +196,49 @@ class TestPacing:
             pytest.fail("eight questions never fitted into a second")
         assert taken[:4] == [0] * 4
         assert all(wait > 0 for wait in taken[4:])
+
+    async def test_a_token_that_is_given_back_is_there_again_for_everybody(
+        self, pair: list[Process]
+    ) -> None:
+        here, there = (process.pacer for process in pair)
+        pace = Pace(1, 60.0)
+        assert await here.take("given", pace) == 0
+        assert 0 < await there.take("given", pace) <= 60
+        await there.give_back("given")
+        assert await there.take("given", pace) > 0, "it gives back only what it took"
+        await here.give_back("given")
+        assert await there.take("given", pace) == 0
+        await here.give_back("given")
+        assert await here.take("given", pace) > 0
+
+    async def test_a_pace_below_one_a_second_is_kept_to_the_fraction(
+        self, pair: list[Process]
+    ) -> None:
+        pace = Pace.of(0.4)
+        assert await pair[0].pacer.take("rare", pace) == 0
+        assert 0 < await pair[1].pacer.take("rare", pace) <= 2.5
+
+    async def test_processes_that_race_never_pass_the_pace_in_any_second(
+        self, pair: list[Process]
+    ) -> None:
+        given: list[tuple[float, float]] = []
+        pace, give_up = Pace.of(20), time.monotonic() + 3
+
+        async def run(process: Process) -> None:
+            while (asked := time.monotonic()) < give_up:
+                wait = await process.pacer.take("race", pace)
+                if wait == 0:
+                    given.append((time.monotonic(), asked))
+                else:
+                    await asyncio.sleep(wait)
+
+        await asyncio.gather(*(run(process) for process in (*pair, *pair)))
+        given.sort()
+        assert len(given) > 20
+        # Each was given between its asking and its answer: 21 that fit into a second are too many.
+        for first in range(len(given) - 20):
+            together = given[first : first + 21]
+            assert together[-1][0] - min(asked for _, asked in together) >= 1.0
 
     async def test_without_redis_a_process_keeps_the_pace_alone(self) -> None:
         lonely = Process("redis://127.0.0.1:1/0", "lonely")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -16,12 +16,12 @@ from dialer.adapters.livekit_rooms import LiveKitRooms
 from dialer.adapters.livekit_session import LiveKitSession
 from dialer.adapters.livekit_trunk import LiveKitTrunks
 from dialer.calls.rooms import Dispatch
-from dialer.calls.trunk import WantedTrunk
 from telephony.errors import Unavailable
 from tests.kit.servers import LIVEKIT_KEY, LIVEKIT_SECRET, MediaServers, media_servers
+from tests.kit.trunks import trunk
 from tests.kit.until import until
 
-WANTED = WantedTrunk("tel-outbound", "127.0.0.1:5070", "udp", ("+14155550199",), "user", "secret")
+WANTED = [trunk(username="user", password="secret"), trunk("second", numbers=("+14155550198",))]
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ async def test_who_is_in_a_room_that_no_list_names_is_hung_up_all_the_same(
 
 
 @pytest.mark.fault("F16")
-async def test_the_trunk_is_made_anew_when_redis_comes_back_empty(
+async def test_the_trunks_are_made_anew_when_redis_comes_back_empty(
     mortal: MediaServers, session: LiveKitSession
 ) -> None:
     trunks = LiveKitTrunks(session)
@@ -145,12 +145,13 @@ async def test_the_trunk_is_made_anew_when_redis_comes_back_empty(
         await trunks.ensure(WANTED)
     mortal.redis.start()
 
-    async def again() -> str | None:
+    async def again() -> Mapping[str, str] | None:
         try:
             return await trunks.ensure(WANTED)
         except Unavailable:
             return None
 
     second = await until(again, timeout=30)
-    assert second and second != first
+    assert second and set(second) == {wanted.name for wanted in WANTED}
+    assert set(second.values()).isdisjoint(first.values())
     assert await trunks.ensure(WANTED) == second

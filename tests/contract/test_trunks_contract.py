@@ -1,10 +1,11 @@
-"""The one outbound trunk in a real LiveKit."""
+"""The outbound trunks in a real LiveKit."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -13,26 +14,26 @@ from livekit.protocol.sip import SIPMediaEncryption, SIPOutboundTrunkInfo, SIPTr
 
 from dialer.adapters.livekit_session import LiveKitSession
 from dialer.adapters.livekit_trunk import LiveKitTrunks
-from dialer.calls.trunk import WantedTrunk
+from dialer.routing.trunk import Trunk
 from tests.kit.servers import LIVEKIT_KEY, LIVEKIT_SECRET, MediaServers
+from tests.kit.trunks import trunk
 
-WANTED = WantedTrunk(
-    "contract-outbound",
-    "127.0.0.1:5070",
-    "udp",
-    ("+14155550198", "+14155550199"),
-    "user",
-    "secret",
+WANTED = trunk(
+    livekit_name="contract-outbound",
+    numbers=("+14155550198", "+14155550199"),
+    username="user",
+    password="secret",
 )
+SECOND = trunk("second", livekit_name="contract/second", address="127.0.0.1:5090")
 
 
 @pytest_asyncio.fixture
 async def session(media: MediaServers) -> AsyncGenerator[LiveKitSession]:
     """Give a client of a LiveKit without trunks."""
     made = LiveKitSession(url=media.livekit_url, api_key=LIVEKIT_KEY, api_secret=LIVEKIT_SECRET)
-    for trunk in await _all(made):
+    for listed in await _all(made):
         await made.client.sip.delete_trunk(
-            api.DeleteSIPTrunkRequest(sip_trunk_id=trunk.sip_trunk_id)
+            api.DeleteSIPTrunkRequest(sip_trunk_id=listed.sip_trunk_id)
         )
     yield made
     await made.close()
@@ -43,31 +44,38 @@ async def _all(session: LiveKitSession) -> list[SIPOutboundTrunkInfo]:
     return list(listed.items)
 
 
-async def test_it_is_made_as_the_settings_want_it(session: LiveKitSession) -> None:
-    trunk_id = await LiveKitTrunks(session).ensure(WANTED)
+async def _one(trunks: LiveKitTrunks, wanted: Trunk) -> str:
+    return (await trunks.ensure([wanted]))[wanted.name]
+
+
+async def test_it_is_made_as_it_is_wanted(session: LiveKitSession) -> None:
+    wanted = replace(
+        WANTED,
+        headers={"X-Team": "sales"},
+        destination_country="US",
+        encryption="allow",
+    )
+    trunk_id = await _one(LiveKitTrunks(session), wanted)
     (made,) = await _all(session)
     assert made.sip_trunk_id == trunk_id
     assert made.address == "127.0.0.1:5070"
     assert made.transport == SIPTransport.SIP_TRANSPORT_UDP
     assert list(made.numbers) == list(WANTED.numbers)
     assert (made.auth_username, made.auth_password) == ("user", "secret")
-    assert made.media_encryption == SIPMediaEncryption.SIP_MEDIA_ENCRYPT_DISABLE
+    assert (dict(made.headers), made.destination_country) == ({"X-Team": "sales"}, "US")
+    assert made.media_encryption == SIPMediaEncryption.SIP_MEDIA_ENCRYPT_ALLOW
 
 
-async def test_media_encryption_follows_the_settings_both_ways(session: LiveKitSession) -> None:
+async def test_asking_again_makes_no_second_one_and_changes_nothing(
+    session: LiveKitSession,
+) -> None:
     trunks = LiveKitTrunks(session)
-    seen: list[str] = []
-    for level in ("require", "allow", "disable", "require"):
-        await trunks.ensure(replace(WANTED, media_encryption=level))
-        (made,) = await _all(session)
-        seen.append(SIPMediaEncryption.Name(made.media_encryption))
-    assert [name.rpartition("_")[2] for name in seen] == ["REQUIRE", "ALLOW", "DISABLE", "REQUIRE"]
-
-
-async def test_asking_again_makes_no_second_one(session: LiveKitSession) -> None:
-    trunks = LiveKitTrunks(session)
-    assert len({await trunks.ensure(WANTED) for _ in range(3)}) == 1
-    assert len(await _all(session)) == 1
+    wanted = [replace(WANTED, encryption="require"), SECOND]
+    ids = [await trunks.ensure(wanted) for _ in range(3)]
+    assert ids[0] == ids[1] == ids[2]
+    listed = await _all(session)
+    assert len(listed) == 2
+    assert {made.sip_trunk_id for made in listed} == set(ids[0].values())
 
 
 @pytest.mark.parametrize(
@@ -77,30 +85,56 @@ async def test_asking_again_makes_no_second_one(session: LiveKitSession) -> None
         {"transport": "tcp"},
         {"numbers": ("+14155550197",)},
         {"username": "other", "password": "changed"},
+        {"headers": {"X-Other": "1"}},
+        {"destination_country": "CA"},
+        {"encryption": "require"},
     ],
 )
-async def test_a_change_of_the_settings_changes_the_trunk_in_place(
-    session: LiveKitSession, change: dict[str, object]
+async def test_a_wish_that_changes_changes_the_trunk_in_place(
+    session: LiveKitSession, change: dict[str, Any]
 ) -> None:
     trunks = LiveKitTrunks(session)
-    before = await trunks.ensure(WANTED)
-    wanted = replace(WANTED, **change)  # type: ignore[arg-type]
-    assert await trunks.ensure(wanted) == before
+    before = await _one(trunks, replace(WANTED, headers={"X-Team": "sales"}))
+    wanted = replace(WANTED, **change)
+    assert await _one(trunks, wanted) == before
     (made,) = await _all(session)
-    assert made.address == wanted.address
-    assert list(made.numbers) == list(wanted.numbers)
+    assert (made.address, list(made.numbers)) == (wanted.address, list(wanted.numbers))
     assert (made.auth_username, made.auth_password) == (wanted.username, wanted.password)
+    assert dict(made.headers) == wanted.headers
+    assert made.destination_country == wanted.destination_country
+
+
+async def test_what_somebody_else_wrote_into_a_trunk_of_ours_is_kept(
+    session: LiveKitSession,
+) -> None:
+    trunks = LiveKitTrunks(session)
+    trunk_id = await _one(trunks, WANTED)
+    (made,) = await _all(session)
+    made.metadata = '{"made_by": "telephony"}'
+    await session.client.sip.update_outbound_trunk(trunk_id, made)
+    await _one(trunks, replace(WANTED, address="127.0.0.1:5080"))
+    (made,) = await _all(session)
+    assert (made.metadata, made.address) == ('{"made_by": "telephony"}', "127.0.0.1:5080")
 
 
 async def test_several_dialers_that_start_at_once_end_up_with_one(session: LiveKitSession) -> None:
     trunks = LiveKitTrunks(session)
-    await asyncio.gather(*(trunks.ensure(WANTED) for _ in range(4)))
-    await trunks.ensure(WANTED)
+    await asyncio.gather(*(trunks.ensure([WANTED]) for _ in range(4)))
+    await trunks.ensure([WANTED])
     assert len(await _all(session)) == 1
 
 
 async def test_trunks_of_others_are_left_alone(session: LiveKitSession) -> None:
     other = SIPOutboundTrunkInfo(name="other", address="127.0.0.1:5090", numbers=["+14155550111"])
     await session.client.sip.create_outbound_trunk(api.CreateSIPOutboundTrunkRequest(trunk=other))
-    await LiveKitTrunks(session).ensure(WANTED)
-    assert {trunk.name for trunk in await _all(session)} == {"other", "contract-outbound"}
+    await LiveKitTrunks(session).ensure([WANTED])
+    assert {made.name for made in await _all(session)} == {"other", "contract-outbound"}
+
+
+async def test_a_trunk_that_livekit_does_not_take_keeps_no_other_from_being_made(
+    session: LiveKitSession,
+) -> None:
+    impossible = trunk("impossible", address="sip:example.net")
+    ids = await LiveKitTrunks(session).ensure([impossible, WANTED])
+    assert set(ids) == {WANTED.name}
+    assert [made.name for made in await _all(session)] == ["contract-outbound"]

@@ -23,6 +23,7 @@ from dialer.app import assemble
 from dialer.calls.pacing import RollingPacer
 from dialer.calls.record import Fact, Recorded, record
 from dialer.ingest.livekit_webhook import Webhook
+from dialer.routing.directory import Directory
 from dialer.settings import Settings
 from dialer.tenants.keys import Keys
 from dialer.tenants.tokens import Tokens
@@ -31,6 +32,7 @@ from telephony.errors import Unauthorized
 from telephony.events import EventType, Source
 from telephony.worker_contract import WorkerPresence
 from tests.kit.fakes import FakeRooms, InMemoryPresence, InMemorySignals
+from tests.kit.trunks import InMemoryTrunks
 from tests.kit.until import until
 
 AGENTS = """
@@ -160,6 +162,7 @@ async def api(database_url: str, **fields: Any) -> AsyncGenerator[Api]:
         agents=agents.parse(AGENTS),
         queue_limit=QueueLimit(configured.max_queued_calls),
         pacer=RollingPacer(),
+        directory=Directory(configured, InMemoryTrunks()),
         webhooks=NoWebhooks(),
         ping_redis=answer,
         now=now,

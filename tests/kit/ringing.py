@@ -20,7 +20,9 @@ from telephony.worker_contract import ReturnReason
 from tests.kit.until import until
 
 
-def request(call_type: CallType = CallType.SIP, ring: int = 5) -> DialRequest:
+def request(
+    call_type: CallType = CallType.SIP, ring: int = 5, *, other_trunks: bool = False
+) -> DialRequest:
     """Make a request to call somebody."""
     return DialRequest(
         call_id="call_1",
@@ -30,6 +32,7 @@ def request(call_type: CallType = CallType.SIP, ring: int = 5) -> DialRequest:
         phone_number="+14155550100",
         caller_id="+14155550000",
         trunk_id="ST_1",
+        other_trunks=other_trunks,
         limits=Limits(ring_timeout_seconds=ring, max_duration_seconds=60),
         agent=AgentConfig(name="default", instructions="Be kind.", greeting="Hello."),
     )
@@ -119,7 +122,7 @@ async def granted() -> PermitAnswer:
 class Case:
     """A phone being called."""
 
-    def __init__(self, ring: int = 5) -> None:
+    def __init__(self, ring: int = 5, *, other_trunks: bool = False) -> None:
         self.room, self.bridge, self.end = Room(), Bridge(), End()
         self.rooms = Rooms()
         self.events: list[EventType] = []
@@ -127,7 +130,7 @@ class Case:
         self.why: ReturnReason | None = None
         self.leg = SipLeg(
             cast("rtc.Room", self.room),
-            request(ring=ring),
+            request(ring=ring, other_trunks=other_trunks),
             self.end,
             self.report,
             sip=cast("Any", self.bridge),

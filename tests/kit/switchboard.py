@@ -37,10 +37,10 @@ from telephony.call import (
     new_call_id,
 )
 from telephony.dial_request import DialRequest
-from telephony.errors import Unavailable
 from telephony.events import EventType, Source
 from telephony.worker_contract import CALLEE_IDENTITY, ReturnReason, WorkerPresence
 from tests.kit.fakes import FakeRooms, InMemoryPresence, InMemorySignals, VirtualClock
+from tests.kit.trunks import FakeLines
 
 AGENTS = """
 agents:
@@ -49,20 +49,6 @@ agents:
     greeting: Hello {name}.
     variables: {name: there}
 """
-
-
-class FakeTrunk:
-    """A trunk that is there, or not."""
-
-    def __init__(self) -> None:
-        self.id: str | None = "ST_test"
-        self.down = False
-
-    async def current(self) -> str | None:
-        """Give its id."""
-        if self.down:
-            raise Unavailable("media_server_unavailable", "LiveKit cannot be reached.")
-        return self.id
 
 
 @dataclass
@@ -78,7 +64,8 @@ class Switchboard:
         self.presence = InMemoryPresence(now=self.clock)
         self.signals = InMemorySignals()
         self.jobs = Jobs()
-        self.trunk = FakeTrunk()
+        self.trunk = FakeLines()
+        self.pacer = RollingPacer(clock=lambda: self.clock().timestamp())
         self.tokens = Tokens("token-secret-of-the-tests-32-and-more", now=self.clock)
         self.agents = agents.parse(AGENTS)
         self.dispatcher = self.another_dispatcher("d1")
@@ -94,15 +81,14 @@ class Switchboard:
             signals=self.signals,
             presence=self.presence,
             jobs=self.jobs,
-            trunk=self.trunk,
+            trunks=self.trunk,
             agents=self.agents,
             tokens=self.tokens,
             rules=self.rules,
             owner=owner,
             now=self.clock,
         )
-        pacer = RollingPacer(clock=lambda: self.clock().timestamp())
-        return Dispatcher(given, pacer=pacer)
+        return Dispatcher(given, pacer=self.pacer)
 
     def another_rescuer(self) -> Rescuer:
         """Make a rescuer that has heard nothing yet."""
@@ -263,7 +249,8 @@ class Switchboard:
     ) -> str:
         """Give back the permit."""
         async with self.database.transaction() as tx:
-            return await take_back(tx, granted, why, now=self.clock())
+            trunks = self.trunk.trunks
+            return await take_back(tx, granted, why, trunks=trunks, now=self.clock())
 
     async def report(self, granted: AttemptGrant, *told: tuple[str, dict[str, Any]]) -> Stored:
         """Report events as the worker with this token does."""
@@ -342,7 +329,6 @@ async def switchboard(
     values: dict[str, Any] = {
         "deployment": "tel",
         "agent_name": "telephony",
-        "cps": 100.0,
         "join_timeout": timedelta(seconds=3),
     }
     database = Database(database_url)

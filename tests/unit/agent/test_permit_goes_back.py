@@ -132,6 +132,78 @@ async def test_a_phone_that_rang_is_not_called_again_for_the_pace() -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.fault("F19")
+@pytest.mark.parametrize("taken", [True, False])
+@pytest.mark.parametrize(
+    ("code", "words", "why"),
+    [
+        (503, "Service Unavailable", ReturnReason.TRUNK_UNAVAILABLE),
+        (500, "Server Internal Error", ReturnReason.TRUNK_ERROR),
+        (502, "Bad Gateway", ReturnReason.TRUNK_ERROR),
+        (504, "Server Time-out", ReturnReason.TRUNK_ERROR),
+        (403, "Forbidden", ReturnReason.TRUNK_AUTH),
+        (407, "Proxy Authentication Required", ReturnReason.TRUNK_AUTH),
+    ],
+)
+async def test_a_trunks_own_refusal_goes_to_the_dialer_where_there_is_another_trunk(
+    taken: bool, code: int, words: str, why: ReturnReason
+) -> None:
+    case = Case(other_trunks=True)
+    case.taken_back = taken
+    await case.dial()
+    case.bridge.answer.set_exception(_refused(code, words))
+    ending = await asyncio.wait_for(case.end.wait(), 5)
+    await case.leg.aclose()
+    assert (case.given_back, case.why) == (1, why)
+    assert len(case.bridge.asked) == 1
+    assert ending.superseded is taken
+    if not taken:
+        assert (ending.sip_status_code, ending.sip_status) == (code, words)
+
+
+@pytest.mark.asyncio
+@pytest.mark.fault("F19")
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (486, "Busy Here"),
+        (480, "Temporarily Unavailable"),
+        (404, "Not Found"),
+        (408, "Request Timeout"),
+        (603, "Decline"),
+        (488, "Not Acceptable Here"),
+        (403, "32203 Call blocked as potential fraud"),
+    ],
+)
+async def test_what_the_callees_side_says_is_the_end_whatever_trunks_there_are(
+    code: int, words: str
+) -> None:
+    case = Case(other_trunks=True)
+    await case.dial()
+    case.bridge.answer.set_exception(_refused(code, words))
+    ending = await asyncio.wait_for(case.end.wait(), 5)
+    await case.leg.aclose()
+    assert (case.given_back, ending.sip_status_code) == (0, code)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("late", [True, False])
+async def test_a_phone_that_rang_is_not_called_by_another_trunk(late: bool) -> None:
+    case = Case(other_trunks=True)
+    await case.dial()
+    if not late:
+        case.status("ringing")
+    case.bridge.answer.set_exception(_refused(503, "Service Unavailable"))
+    if late:
+        # The word that it rings travels another way than the result.
+        await asyncio.sleep(0)
+        case.status("ringing")
+    ending = await asyncio.wait_for(case.end.wait(), 5)
+    await case.leg.aclose()
+    assert (case.given_back, ending.sip_status_code) == (0, 503)
+
+
+@pytest.mark.asyncio
 async def test_a_bridge_that_took_the_call_and_failed_is_not_asked_again() -> None:
     case = Case()
     bridge = NoBridge(times=99, message="something else was not available")

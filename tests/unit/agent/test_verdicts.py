@@ -11,10 +11,12 @@ from agent.verdicts import (
     lost_answer,
     no_bridge_took_it,
     refusal_lost,
+    refused_by_trunk,
     room_gone,
     silenced,
 )
 from telephony.call import EndedReason
+from telephony.worker_contract import ReturnReason
 
 _R = EndedReason
 _D = rtc.DisconnectReason
@@ -175,3 +177,47 @@ def test_only_livekits_own_words_say_that_no_bridge_took_a_call(
     code: str, message: str, nobody: bool
 ) -> None:
     assert no_bridge_took_it(api.ServerError(code, message, status=503)) is nobody
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "why"),
+    [
+        (
+            "invalid_argument",
+            "twirp error unknown: lookup sip.example.invalid on 127.0.0.53:53: no such host",
+            ReturnReason.TRUNK_UNAVAILABLE,
+        ),
+        (
+            "failed_precondition",
+            "dial tcp 203.0.113.7:5061: connect: connection refused",
+            ReturnReason.TRUNK_UNAVAILABLE,
+        ),
+        (
+            "failed_precondition",
+            "max auth retry attempts reached for SIP invite",
+            ReturnReason.TRUNK_AUTH,
+        ),
+        ("canceled", "sip request timed out", None),
+        ("failed_precondition", "something else went wrong", None),
+        ("canceled", "transaction failed to complete (0 intermediate responses)", None),
+    ],
+)
+def test_without_a_sip_response_only_what_never_left_or_got_in_goes_to_another_trunk(
+    code: str, message: str, why: ReturnReason | None
+) -> None:
+    error = sip_error(code, None, message)
+    assert refused_by_trunk(error, dial_failed(error, rang=False), 0.2) is why
+
+
+def test_a_refusal_that_took_its_time_may_be_the_word_of_somebody_behind_the_carrier() -> None:
+    error = sip_error("unavailable", 503, "Service Unavailable")
+    ending = dial_failed(error, rang=False)
+    assert refused_by_trunk(error, ending, 4.0) is ReturnReason.TRUNK_UNAVAILABLE
+    assert refused_by_trunk(error, ending, 6.0) is None
+
+
+def test_a_call_that_the_carrier_blocks_was_not_declined_by_the_callee() -> None:
+    error = sip_error("permission_denied", 603, "32203 Call blocked as potential fraud")
+    ending = dial_failed(error, rang=False)
+    assert (ending.reason, ending.sip_status_code) == (_R.FORBIDDEN, 603)
+    assert refused_by_trunk(error, ending, 0.2) is None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from dialer.calls import claims
 from telephony.call import EndedReason
 from tests.kit.switchboard import Switchboard
+from tests.kit.trunks import trunk
 from tests.kit.until import until
 
 
@@ -130,9 +132,8 @@ async def test_a_room_that_cannot_be_made_puts_the_call_back(board: Switchboard)
 
 
 async def test_calls_leave_no_faster_than_the_trunk_takes_them(board: Switchboard) -> None:
-    board.rules = board.rules.__class__(
-        deployment="tel", agent_name="telephony", cps=2, joining_at_once=50
-    )
+    board.rules = replace(board.rules, joining_at_once=50)
+    board.trunk.trunks = [trunk(cps=2)]
     board.dispatcher = board.another_dispatcher("slow")
     await board.worker(capacity=50)
     placed = [await board.place() for _ in range(5)]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dialer.calls.pacing import RECOVERY, Pace, RollingPacer, Slowness
+from dialer.routing.turn import wait_for_turn
+from telephony.errors import Unavailable
+from tests.kit.trunks import trunk
 
 
 @pytest.mark.parametrize(
@@ -42,6 +47,32 @@ async def test_the_wait_that_it_names_is_long_enough() -> None:
     assert [await pacer.take("t", pace) for _ in range(3)] == [0, 0, 1.0]
     time = 1.0
     assert await pacer.take("t", pace) == 0
+
+
+async def test_a_token_that_is_given_back_is_there_again() -> None:
+    pacer, pace = RollingPacer(clock=lambda: 0.0), Pace.of(1)
+    assert await pacer.take("t", pace) == 0
+    assert await pacer.take("t", pace) > 0
+    await pacer.give_back("t")
+    await pacer.give_back("nobody")
+    assert await pacer.take("t", pace) == 0
+
+
+async def test_an_invite_waits_for_its_turn() -> None:
+    pacer, loop = RollingPacer(), asyncio.get_running_loop()
+    paced = trunk("t", cps=5)
+    began = loop.time()
+    for _ in range(6):
+        await wait_for_turn(paced, pacer)
+    assert loop.time() - began >= 1.0
+
+
+async def test_an_invite_whose_turn_is_too_far_away_is_told_so_at_once() -> None:
+    pacer, rare = RollingPacer(clock=lambda: 0.0), trunk("t", cps=0.01)
+    await wait_for_turn(rare, pacer)
+    with pytest.raises(Unavailable) as caught:
+        await wait_for_turn(rare, pacer)
+    assert caught.value.code == "trunk_paced"
 
 
 async def test_trunks_do_not_slow_each_other() -> None:

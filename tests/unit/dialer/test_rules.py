@@ -28,6 +28,9 @@ PLATFORM = {
     "dialer/health.py",
     "dialer/ingest/livekit_webhook.py",
     "dialer/ingest/worker_events.py",
+    "dialer/routing/health.py",
+    "dialer/routing/slots.py",
+    "dialer/routing/store.py",
     "dialer/workers/capacity.py",
 }
 #: Whose every query starts from a tenant.

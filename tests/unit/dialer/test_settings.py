@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from dialer.setting_checks import trunk_host
-from dialer.settings import Settings, load
+from dialer.settings import Settings, TokenSettings, load
 
 GOOD = {
     "TOKEN_SECRET": "token-secret-of-the-tests-32-and-more",
@@ -158,3 +159,18 @@ def test_secrets_are_not_shown_by_repr(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("address", ["a.example", "a.example:5061", "127.0.0.1:5060", "[::1]:5060"])
 def test_a_trunk_is_a_host_and_a_port(address: str) -> None:
     assert trunk_host(address) == address
+
+
+@pytest.mark.parametrize("keys", ["short", f"{'abcdefgh' * 4},short", f"{'abcdefgh' * 4},"])
+def test_each_key_that_seals_is_a_long_one(keys: str) -> None:
+    with pytest.raises(ValidationError, match="at least 32"):
+        Settings.model_validate({"secrets_key": keys})
+
+
+def test_without_a_key_of_their_own_passwords_are_sealed_with_the_tokens_secret() -> None:
+    token = "token-secret, of the tests, 32 and more"
+    settings = TokenSettings.model_validate({"token_secret": token})
+    assert settings.sealing_secrets == (token,)
+    keys = f"{'abcdefgh' * 4}, {'ijklmnop' * 4}"
+    settings = TokenSettings.model_validate({"token_secret": token, "secrets_key": keys})
+    assert settings.sealing_secrets == ("abcdefgh" * 4, "ijklmnop" * 4)
