@@ -21,12 +21,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer import doctor as doctoring
 from dialer import follow, migrations
 from dialer.adapters.database import Database
+from dialer.routing.from_file import open_store
 from dialer.settings import ClientSettings, DatabaseSettings, Settings, TokenSettings, load
 from dialer.tenants.keys import Keys
 from dialer.tenants.tokens import Tokens
 from telephony.call import DEFAULT_TENANT
 from telephony.errors import TelephonyError
 from trunks.cli import app as trunks
+from trunks.gateway import Provided
 
 T = TypeVar("T")
 
@@ -39,6 +41,13 @@ app = typer.Typer(
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(trunks, name="trunks")
+
+
+@app.callback()
+def _for_every_command(context: typer.Context) -> None:  # pyright: ignore[reportUnusedFunction]
+    # `dialer trunks` writes what it made where calls are routed by it.
+    context.obj = Provided(open_store)
+
 
 out = Console()
 err = Console(stderr=True)
