@@ -64,7 +64,8 @@ def _figures(gateway: Gateway, name: str) -> list[str]:
 @contextmanager
 def _first_trunk(running: dict[str, Any], gateway: Gateway, **fields: Any) -> Generator[str]:
     """Have a trunk that goes before the sandbox's own, until the block ends."""
-    first = trunk(**{"numbers": _numbers(gateway), "priority": 1, **fields})
+    wanted: dict[str, Any] = {"numbers": _numbers(gateway), "priority": 1, **fields}
+    first = trunk(**wanted)
     _kept(running, put=first)
     try:
         until_sync(
