@@ -19,7 +19,6 @@ github.com/livekit/protocol 1.50, ``sip/sip.go`` and ``livekit/sip.go``.
 from __future__ import annotations
 
 import ipaddress
-import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
@@ -40,7 +39,14 @@ from livekit.protocol.sip import (
 )
 
 from trunks.errors import TrunkError
-from trunks.livekit_wanted import INBOUND, OUTBOUND, RULE, LiveKitWishes
+from trunks.livekit_wanted import (
+    INBOUND,
+    OUTBOUND,
+    RULE,
+    LiveKitWishes,
+    bears_mark,
+    metadata_mark,
+)
 from trunks.resources import Complaint, Found, Key, Value, Wanted
 
 if TYPE_CHECKING:
@@ -59,7 +65,6 @@ _ENCRYPTIONS = {
 }
 _TIMEOUT = aiohttp.ClientTimeout(total=20, connect=5)
 _CHECK_KEYS = "Check LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET."
-_MADE_BY = "telephony"
 
 _Info = SIPOutboundTrunkInfo | SIPInboundTrunkInfo | SIPDispatchRuleInfo
 
@@ -166,10 +171,9 @@ class LiveKitSip:
         return self._client.sip
 
     def _composed(self, wanted: Wanted, ids: Mapping[Key, str], base: _Info | None) -> _Info:
-        mark = {"made_by": _MADE_BY, "deployment": self._wishes.deployment}
         info = _MAKERS[wanted.key.kind](wanted, ids, base)
         info.name = wanted.key.name
-        info.metadata = json.dumps(mark, sort_keys=True)
+        info.metadata = metadata_mark(self._wishes.deployment)
         return info
 
     def _told(self, info: _Info) -> Found:
@@ -189,11 +193,7 @@ class LiveKitSip:
         """Want both marks: a thing that somebody made by hand and named alike is not ours."""
         if not info.name.startswith(f"{self._wishes.deployment}/"):
             return False
-        try:
-            mark = json.loads(info.metadata or "{}")
-        except ValueError:
-            return False
-        return mark == {"made_by": _MADE_BY, "deployment": self._wishes.deployment}
+        return bears_mark(info.metadata, self._wishes.deployment)
 
 
 def _id(info: _Info) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +23,19 @@ _PASSWORD = frozenset({"password"})
 #: LiveKit's own names for attributes made from headers. With the caller's number hidden from names
 #: they are all that tells the worker who calls, and which number.
 _ATTRIBUTES = {"From": "sip.h.from", "To": "sip.h.to"}
+
+
+def metadata_mark(deployment: str) -> str:
+    """Give the mark that a thing of a deployment bears beside its name."""
+    return json.dumps({"made_by": "telephony", "deployment": deployment}, sort_keys=True)
+
+
+def bears_mark(metadata: str, deployment: str) -> bool:
+    """Tell whether metadata is that mark, however it is written."""
+    try:
+        return json.loads(metadata or "{}") == json.loads(metadata_mark(deployment))
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

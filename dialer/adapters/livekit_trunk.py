@@ -11,6 +11,7 @@ from livekit.protocol.sip import SIPMediaEncryption, SIPOutboundTrunkInfo, SIPTr
 from dialer.adapters.livekit_session import LiveKitSession, NoSuchThing, translated
 from dialer.routing.trunk import Trunk
 from telephony.errors import Unavailable
+from trunks.livekit_wanted import metadata_mark
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -97,6 +98,9 @@ def _written_over(found: SIPOutboundTrunkInfo, wanted: Trunk) -> SIPOutboundTrun
     target.auth_password = wanted.password
     target.headers.clear()
     target.headers.update(wanted.headers)
+    if wanted.deployment:
+        # As `dialer trunks` marks it: else its next look would take it for a stranger's.
+        target.metadata = metadata_mark(wanted.deployment)
     target.media_encryption = _ENCRYPTION[wanted.encryption]
     if target.media.HasField("encryption"):
         # The newer place of the same wish, where somebody wrote it there.
