@@ -2,8 +2,8 @@
 
 Trunks, lists, origination URLs and addresses bear the mark in their own friendly name. A credential
 has no such name: it is ours if its list is. A number is ours while it belongs to a trunk of ours.
-An origination URL or an address that somebody made by hand on a trunk of ours holds its place there,
-so that it is imported instead of made once more.
+An origination URL or an address that somebody made by hand on a trunk of ours holds its place
+there, so that it is imported instead of made once more.
 """
 
 from __future__ import annotations
