@@ -235,7 +235,7 @@ def _inbound(wanted: Wanted, ids: Mapping[Key, str], base: _Info | None) -> SIPI
     info.headers_to_attributes.clear()
     info.headers_to_attributes.update(_map(fields, "attributes_from_headers"))
     info.max_call_duration.CopyFrom(Duration(seconds=cast(int, fields["longest_call_seconds"])))
-    # Without one of the two the bridge asks for neither (``handleInviteAuth`` of livekit-sip 1.8.0).
+    # With one of the two the bridge asks for neither (livekit-sip 1.8.0, ``handleInviteAuth``).
     if not info.allowed_addresses and not (info.auth_username and info.auth_password):
         raise TrunkError(
             "refused",
@@ -390,25 +390,29 @@ async def _translated() -> AsyncGenerator[None]:
         ) from error
 
 
+#: What livekit-server says of things that get in each other's way -> code, and what to do.
+_IN_THE_WAY = {
+    "Conflicting inbound SIP Trunks": (
+        "number_taken",
+        "Another inbound trunk has the number: remove it there, or import that trunk.",
+    ),
+    "already exists in dispatch rule": ("conflict", "Remove that rule, or import it."),
+}
+#: Status -> code, what happened, and what to do.
+_REFUSALS = {
+    401: ("credentials_refused", "LiveKit does not take the key.", _CHECK_KEYS),
+    403: ("not_permitted", "The key may not change trunks.", _CHECK_KEYS),
+    404: ("not_found", "LiveKit lost it.", "Run the command again: it lists anew what is there."),
+}
+
+
 def _refusal(error: api.ServerError) -> TrunkError:
-    if error.status == 401:
-        return TrunkError("credentials_refused", "LiveKit does not take the key.", _CHECK_KEYS)
-    if error.status == 403:
-        return TrunkError("not_permitted", "The key may not change trunks.", _CHECK_KEYS)
-    if error.status == 404:
-        return TrunkError("not_found", "LiveKit lost it.", "Run the command again.")
-    if error.status == 429:
-        return TrunkError("rate_limited", "LiveKit asks for patience.", retryable=True)
-    if "Conflicting inbound SIP Trunks" in error.message:
-        return TrunkError(
-            "number_taken",
-            f"LiveKit says: {error.message}.",
-            "Another inbound trunk has the number; remove it there, or import that trunk.",
-        )
-    if "already exists in dispatch rule" in error.message:
-        return TrunkError(
-            "conflict", f"LiveKit says: {error.message}.", "Remove that rule, or import it."
-        )
-    if error.status >= 500:
-        return TrunkError("carrier_error", f"LiveKit failed: {error.message}.", retryable=True)
+    if error.status == 429 or error.status >= 500:
+        code = "rate_limited" if error.status == 429 else "carrier_error"
+        return TrunkError(code, f"LiveKit failed: {error.message}.", retryable=True)
+    if error.status in _REFUSALS:
+        return TrunkError(*_REFUSALS[error.status])
+    for words, (code, fix) in _IN_THE_WAY.items():
+        if words in error.message:
+            return TrunkError(code, f"LiveKit says: {error.message}.", fix)
     return TrunkError("refused", f"LiveKit says: {error.message}.", "Change trunks.yaml.")

@@ -15,7 +15,7 @@ from trunks import plivo_wanted
 from trunks.errors import TrunkError
 from trunks.plivo_wanted import CREDENTIAL, INBOUND, NUMBER, OUTBOUND, PLACES, URI
 from trunks.resources import Complaint, Found, Key, Value, Wanted
-from trunks.rest_api import MOST_PAGES, Json, RestApi, as_made, part
+from trunks.rest_api import MOST_PAGES, Json, RestApi, as_made, part, understanding
 
 if TYPE_CHECKING:
     from trunks.accounts import Plivo
@@ -72,6 +72,10 @@ class PlivoZentrunk:
 
     async def found(self) -> Sequence[Found]:
         """List four kinds of things, page by page."""
+        with understanding("Plivo"):
+            return await self._found()
+
+    async def _found(self) -> list[Found]:
         credentials = [self._credential(one) for one in await self._list("/Zentrunk/Credential/")]
         uris = [self._uri(one) for one in await self._list("/Zentrunk/URI/")]
         trunks = [self._trunk(one) for one in await self._list("/Zentrunk/Trunk/")]
@@ -87,7 +91,8 @@ class PlivoZentrunk:
         if kind == NUMBER:
             return await self._put_on(wanted, ids)
         told = await self._api.post(_PATHS[kind], _body(wanted, ids))
-        return as_made(wanted, ids, str(told[_IDS[kind]]))
+        with understanding("Plivo"):
+            return as_made(wanted, ids, str(told[_IDS[kind]]))
 
     async def update(self, found: Found, wanted: Wanted, ids: Mapping[Key, str]) -> Found:
         """Change one thing in place."""
@@ -115,7 +120,7 @@ class PlivoZentrunk:
         items: list[Json] = []
         for page in range(MOST_PAGES):
             told = await self._api.get(path, limit=_PAGE, offset=page * _PAGE)
-            items += told.get("objects") or []
+            items += told["objects"]
             if not part(told, "meta").get("next"):
                 break
         return items

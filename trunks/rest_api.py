@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -20,6 +21,14 @@ _TIMEOUT = httpx.Timeout(20.0, connect=5.0)
 #: A list that never ends is a fault of the far end, not something to wait for.
 MOST_PAGES = 1000
 _LONGEST_MESSAGE = 300
+_AGAIN = "Run the command again: it goes on where it stopped."
+#: Status -> code, what happened, and what to do about it.
+_REFUSALS = {
+    402: ("refused", "wants to be paid first", "Top the account up."),
+    403: ("not_permitted", "does not permit it", "Give the key more rights, or ask the carrier."),
+    404: ("not_found", "has no such thing", "Run the command again: it lists anew what is there."),
+    409: ("conflict", "has something in the way", "Remove it there, or import it."),
+}
 
 
 class RestApi:
@@ -113,64 +122,58 @@ class RestApi:
         return cast(Json, told) if isinstance(told, dict) else {"items": told}
 
     def _lost(self, error: httpx.HTTPError) -> TrunkError:
-        again = "Run the command again: it goes on where it stopped."
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return TrunkError(
-                "unreachable", f"{self._carrier} cannot be reached.", again, retryable=True
+                "unreachable", f"{self._carrier} cannot be reached.", _AGAIN, retryable=True
             )
         if isinstance(error, httpx.TimeoutException):
             return TrunkError(
-                "timeout", f"{self._carrier} did not answer in time.", again, retryable=True
+                "timeout", f"{self._carrier} did not answer in time.", _AGAIN, retryable=True
             )
         return TrunkError(
             "carrier_error",
             f"{self._carrier} closed the connection before it answered.",
-            again,
+            _AGAIN,
             retryable=True,
         )
 
     def _refusal(self, answer: httpx.Response, secrets: frozenset[str]) -> TrunkError:
         status, said = answer.status_code, _said(answer, secrets)
-        name = self._carrier
+        if status == 429 or status >= 500:
+            return TrunkError(
+                "rate_limited" if status == 429 else "carrier_error",
+                f"{self._carrier} answered with {status}.{said}",
+                _AGAIN,
+                retryable=True,
+                retry_after=_retry_after(answer),
+            )
         if status == 401:
             return TrunkError(
                 "credentials_refused",
-                f"{name} does not take the credentials.",
+                f"{self._carrier} does not take the credentials.",
                 f"Check {self._credentials}.",
             )
-        if status == 402:
-            return TrunkError("refused", f"{name} wants to be paid first.{said}", "Top up.")
-        if status == 403:
-            return TrunkError(
-                "not_permitted", f"{name} does not permit it.{said}", "Give the key more rights."
-            )
-        if status == 404:
-            return TrunkError("not_found", f"{name} has no such thing.{said}", "Run it again.")
-        if status == 409:
-            return TrunkError("conflict", f"{name} has something in the way.{said}")
-        if status == 429:
-            return TrunkError(
-                "rate_limited",
-                f"{name} asks for patience.",
-                "Run the command again later.",
-                retryable=True,
-                retry_after=_retry_after(answer),
-            )
-        if status >= 500:
-            return TrunkError(
-                "carrier_error",
-                f"{name} failed with {status}.{said}",
-                "Run the command again: it goes on where it stopped.",
-                retryable=True,
-                retry_after=_retry_after(answer),
-            )
-        return TrunkError("refused", f"{name} refused it with {status}.{said}", "See trunks.yaml.")
+        code, what, fix = _REFUSALS.get(status, ("refused", "refused it", "Change trunks.yaml."))
+        return TrunkError(code, f"{self._carrier} {what} ({status}).{said}", fix)
 
 
 @cache
 def _trusted() -> ssl.SSLContext:
     """Read the certificates that are trusted, once: it takes a tenth of a second and more."""
     return httpx.create_ssl_context()
+
+
+@contextmanager
+def understanding(carrier: str) -> Generator[None]:
+    """Read what was told. Errors: TrunkError where it is not of the documented shape."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise TrunkError(
+            "carrier_error",
+            f"{carrier} answered with something that its documentation does not have.",
+            f"Nothing can be made of {type(error).__name__} {error}: please report it.",
+        ) from error
 
 
 def part(told: Json, name: str) -> Json:

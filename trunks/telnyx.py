@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from trunks import telnyx_wanted
 from trunks.errors import TrunkError
 from trunks.resources import Complaint, Found, Key, Value, Wanted
-from trunks.rest_api import MOST_PAGES, Json, RestApi, as_made, part
+from trunks.rest_api import MOST_PAGES, Json, RestApi, as_made, part, understanding
 from trunks.telnyx_wanted import CONNECTION, FIRST, FQDN, NUMBER, PROFILE
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ class TelnyxTrunking:
 
     async def found(self) -> Sequence[Found]:
         """List four kinds of things, page by page."""
+        with understanding("Telnyx"):
+            return await self._found()
+
+    async def _found(self) -> list[Found]:
         profiles = [self._profile(one) for one in await self._list(PROFILE)]
         records = await self._list(CONNECTION)
         marks = {
@@ -90,7 +94,8 @@ class TelnyxTrunking:
         if kind == FIRST:
             return await self._try_first(wanted, ids)
         told = await self._api.post(_PATHS[kind], _body(wanted, ids))
-        return as_made(wanted, ids, str(told["data"]["id"]))
+        with understanding("Telnyx"):
+            return as_made(wanted, ids, str(told["data"]["id"]))
 
     async def update(self, found: Found, wanted: Wanted, ids: Mapping[Key, str]) -> Found:
         """Change one thing in place."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 from trunks.errors import TrunkError
 from trunks.resources import Complaint, Found, Key, Value, Wanted
-from trunks.rest_api import MOST_PAGES, Json, RestApi, as_made, part
+from trunks.rest_api import MOST_PAGES, Json, RestApi, as_made, part, understanding
 from trunks.sip_destinations import Destination, destinations
 
 if TYPE_CHECKING:
@@ -80,6 +80,10 @@ class WavixTrunking:
 
     async def found(self) -> Sequence[Found]:
         """List trunks and numbers, page by page."""
+        with understanding("Wavix"):
+            return await self._found()
+
+    async def _found(self) -> list[Found]:
         trunks = [self._trunk(one) for one in await self._list("/v1/trunks", "sip_trunks")]
         numbers = await self._list("/v1/numbers", "items")
         self._numbers = {f"+{one['number']}": str(one["id"]) for one in numbers}
@@ -90,7 +94,8 @@ class WavixTrunking:
         if wanted.key.kind == NUMBER:
             return await self._send_calls(wanted, ids)
         told = await self._api.post("/v1/trunks", _body(wanted))
-        return as_made(wanted, ids, str(told["id"]))
+        with understanding("Wavix"):
+            return as_made(wanted, ids, str(told["id"]))
 
     async def update(self, found: Found, wanted: Wanted, ids: Mapping[Key, str]) -> Found:
         """Change one thing in place."""
@@ -146,7 +151,8 @@ class WavixTrunking:
         listed: list[Json] = []
         for page in range(1, MOST_PAGES):
             told = await self._api.get(path, page=page, per_page=_PAGE)
-            listed += told.get(items) or []
+            # ``sip_trunks`` may be null.
+            listed += told[items] or []
             if page >= int(part(told, "pagination").get("total_pages") or 1):
                 break
         return listed

@@ -72,7 +72,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bridge, 
 
 
 @asynccontextmanager
-async def trunks_of(servers: tuple[Bridge, str], *changes: tuple[str, Any]) -> AsyncGenerator[Phones]:
+async def trunks_of(
+    servers: tuple[Bridge, str], *changes: tuple[str, Any]
+) -> AsyncGenerator[Phones]:
     """Make the trunks of a file, and remove them and every room when the block ends."""
     bridge, url = servers
     livekit = LiveKit(url=url, api_key=LIVEKIT_KEY, api_secret=SecretStr(LIVEKIT_SECRET))

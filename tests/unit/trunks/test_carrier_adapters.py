@@ -11,7 +11,7 @@ import pytest
 import respx
 from pydantic import SecretStr
 
-from tests.kit.carrier_standin import RETRY_AFTER, Fault, Killed, Standin
+from tests.kit.carrier_standin import RETRY_AFTER, Fault, Json, Killed, Standin
 from tests.kit.plivo_standin import PlivoStandin
 from tests.kit.telnyx_standin import TelnyxStandin
 from tests.kit.trunk_files import NUMBER, OTHER_NUMBER, PASSWORD, desired
@@ -177,7 +177,6 @@ async def test_killed_at_any_request_the_next_run_ends_in_the_same_state(
             await runs.apply()
         await runs.apply()
         assert runs.standin.state() == quiet.standin.state(), quiet.standin.requests[moment]
-        assert await runs.pending() == []
 
 
 @pytest.mark.parametrize(
@@ -214,6 +213,17 @@ async def test_wrong_credentials_change_nothing_and_are_told_with_their_place(
     assert refused.value.code == "credentials_refused" and not refused.value.retryable
     assert "carriers.main." in refused.value.fix
     assert (len(standin.requests), standin.writes) == (1, 0)
+
+
+async def test_an_answer_of_another_shape_is_told_and_nothing_is_done(
+    case: Case, standin: Standin
+) -> None:
+    standin.handle = _surprising
+    runs = Runs(case, standin)
+    with pytest.raises(TrunkError) as odd:
+        await runs.apply()
+    assert odd.value.code == "carrier_error" and "documentation" in odd.value.message
+    assert standin.writes == 0
 
 
 @pytest.mark.parametrize(
@@ -341,6 +351,10 @@ async def test_a_password_is_in_no_plan_and_no_error(case: Case, standin: Standi
         assert PASSWORD not in repr(result.step)
         assert PASSWORD not in str(result.error)
     assert any("***" in str(result.error) for result in refused), "it was told, and crossed out"
+
+
+def _surprising(method: str, path: str, query: dict[str, str], body: Json) -> httpx.Response:
+    return httpx.Response(200, json={"api_id": "1", "surprise": [{}]})
 
 
 def _told_off(standin: Standin, body: dict[str, Any]) -> httpx.Response | None:
