@@ -13,7 +13,7 @@ from trunks.words import Name, Part, Secret
 class Twilio(Part):
     """Twilio Elastic SIP Trunking."""
 
-    kind: Literal["twilio"]
+    kind: Literal["twilio"] = Field(description="Which carrier it is: `twilio`.")
     account_sid: str = Field(
         description="The account, as `AC...`.", examples=["${TWILIO_ACCOUNT_SID}"]
     )
@@ -47,14 +47,14 @@ class Twilio(Part):
 class Telnyx(Part):
     """Telnyx."""
 
-    kind: Literal["telnyx"]
+    kind: Literal["telnyx"] = Field(description="Which carrier it is: `telnyx`.")
     api_key: Secret = Field(description="An API key, as `KEY...`.")
 
 
 class Plivo(Part):
     """Plivo Zentrunk."""
 
-    kind: Literal["plivo"]
+    kind: Literal["plivo"] = Field(description="Which carrier it is: `plivo`.")
     auth_id: str = Field(description="The account, as `MA...`.")
     auth_token: Secret = Field(description="The account's token.")
 
@@ -62,14 +62,14 @@ class Plivo(Part):
 class Wavix(Part):
     """Wavix."""
 
-    kind: Literal["wavix"]
+    kind: Literal["wavix"] = Field(description="Which carrier it is: `wavix`.")
     api_key: Secret = Field(description="An API key.")
 
 
 class Generic(Part):
     """Any SIP trunk: nothing is made at the carrier, only what LiveKit needs."""
 
-    kind: Literal["generic"]
+    kind: Literal["generic"] = Field(description="Which carrier it is: `generic`.")
 
 
 Carrier = Annotated[

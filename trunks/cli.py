@@ -33,6 +33,11 @@ Renew = Annotated[
 ]
 
 
+def _declined(session: Session, plan: Plan) -> Exit:
+    session.tell(showing.plan_json(plan))
+    return Exit.CHANGES
+
+
 def _show(session: Session, plan: Plan) -> None:
     if session.as_json:
         session.tell(showing.plan_json(plan))
@@ -42,7 +47,11 @@ def _show(session: Session, plan: Plan) -> None:
 
 @app.command("plan")
 def plan_command(
-    file: FilePath = None, as_json: AsJson = False, i_know: IKnow = False, renew: Renew = False
+    context: typer.Context,
+    file: FilePath = None,
+    as_json: AsJson = False,
+    i_know: IKnow = False,
+    renew: Renew = False,
 ) -> None:
     """Show what apply would do, and change nothing."""
 
@@ -53,11 +62,12 @@ def plan_command(
         _show(session, plan)
         return Exit.CHANGES if plan.pending else Exit.DONE
 
-    run(work, file=file, as_json=as_json, i_know=i_know)
+    run(work, context, file=file, as_json=as_json, i_know=i_know)
 
 
 @app.command("apply")
 def apply_command(
+    context: typer.Context,
     file: FilePath = None,
     as_json: AsJson = False,
     yes: Yes = False,
@@ -74,14 +84,16 @@ def apply_command(
             showing.show_plan(session.out, plan)
         doomed = plan.count(Action.DELETE)
         if doomed and not session.agreed(f"Delete {doomed} of ours?", yes=yes):
-            return Exit.CHANGES
+            return _declined(session, plan)
         return await session.carry_out(plan)
 
-    run(work, file=file, as_json=as_json, i_know=i_know)
+    run(work, context, file=file, as_json=as_json, i_know=i_know)
 
 
 @app.command()
-def verify(file: FilePath = None, as_json: AsJson = False, i_know: IKnow = False) -> None:
+def verify(
+    context: typer.Context, file: FilePath = None, as_json: AsJson = False, i_know: IKnow = False
+) -> None:
     """Say in what carriers and LiveKit are no longer as the file wants them."""
 
     async def work(session: Session) -> Exit:
@@ -96,7 +108,7 @@ def verify(file: FilePath = None, as_json: AsJson = False, i_know: IKnow = False
                 session.out.print(sentence, markup=False, highlight=False, soft_wrap=True)
         return Exit.CHANGES if sentences else Exit.DONE
 
-    run(work, file=file, as_json=as_json, i_know=i_know)
+    run(work, context, file=file, as_json=as_json, i_know=i_know)
 
 
 async def _remarks(session: Session) -> list[Fault]:
@@ -110,7 +122,11 @@ async def _remarks(session: Session) -> list[Fault]:
 
 @app.command()
 def destroy(
-    file: FilePath = None, as_json: AsJson = False, yes: Yes = False, i_know: IKnow = False
+    context: typer.Context,
+    file: FilePath = None,
+    as_json: AsJson = False,
+    yes: Yes = False,
+    i_know: IKnow = False,
 ) -> None:
     """Delete all that has our mark, once the operator agrees; numbers stay in the account."""
 
@@ -120,14 +136,15 @@ def destroy(
             showing.show_plan(session.out, plan)
         question = f"Delete all {len(plan.pending)} of {session.desired.deployment}?"
         if plan.pending and not session.agreed(question, yes=yes):
-            return Exit.CHANGES
+            return _declined(session, plan)
         return await session.carry_out(plan)
 
-    run(work, file=file, as_json=as_json, i_know=i_know)
+    run(work, context, file=file, as_json=as_json, i_know=i_know)
 
 
 @app.command("import")
 def import_command(
+    context: typer.Context,
     pair: Annotated[
         list[str] | None,
         typer.Argument(help="kind/name=id, as trunk/main=TK0123: what cannot be told by itself."),
@@ -157,7 +174,7 @@ def import_command(
             session.tell(showing.plan_json(plan))
             return Exit.DONE
         if not session.agreed(f"Adopt {len(plan.pending)}?", yes=yes):
-            return Exit.CHANGES
+            return _declined(session, plan)
         return await session.carry_out(plan)
 
-    run(work, file=file, as_json=as_json, i_know=i_know)
+    run(work, context, file=file, as_json=as_json, i_know=i_know)

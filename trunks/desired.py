@@ -28,6 +28,8 @@ from trunks.words import (
     SipUri,
 )
 
+Transport = Literal["udp", "tcp", "tls", "auto"]
+Encryption = Literal["disable", "allow", "require"]
 #: What the bridge speaks with a phone network.
 Codec = Literal["PCMU", "PCMA", "G722"]
 
@@ -126,12 +128,8 @@ class Trunk(Part):
         description="Other carriers: the host and optional port to dial through.",
         examples=["sip.example.net:5060"],
     )
-    transport: Literal["udp", "tcp", "tls", "auto"] = Field(
-        default="udp", description="Transport of the signalling."
-    )
-    encryption: Literal["disable", "allow", "require"] = Field(
-        default="disable", description="Encryption of the media (SRTP)."
-    )
+    transport: Transport = Field(default="udp", description="Transport of the signalling.")
+    encryption: Encryption = Field(default="disable", description="Encryption of the media (SRTP).")
     secure: bool = Field(
         default=False, description="The carrier takes and sends nothing but TLS with SRTP."
     )

@@ -65,6 +65,7 @@ FAULTS = {
     "takes_no_calls": "An inbound route on a trunk without `inbound`.",
     "route_twice": "A number with `route` and `inbound`.",
     "overflow_loops": "A number that overflows to itself.",
+    "closed_needed": "Hours without a word about what a caller gets outside them.",
     "closed_without_hours": "`closed` says what happens outside hours that are not given.",
     "not_a_time_zone": "No name of the IANA time zone database; the closest one is given.",
     "not_a_span": "Opening hours are written as `09:00-17:00`, until `24:00` at most.",

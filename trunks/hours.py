@@ -17,7 +17,7 @@ from trunks.words import Part
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-_SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)\Z")
+_SPAN = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-(?:([01][0-9]|2[0-3]):([0-5][0-9])|24:00)\Z")
 _MIDNIGHT = 24 * 60
 
 

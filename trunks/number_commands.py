@@ -29,6 +29,7 @@ def _shop(session: Session, carrier: str | None) -> Shop:
 
 @numbers.command()
 def search(
+    context: typer.Context,
     country: Annotated[str, typer.Option(help="ISO 3166 code, as US.")],
     kind: Annotated[Kind, typer.Option(help="Which kind of number.")] = "local",
     area_code: Annotated[int | None, typer.Option(help="As 415, in the US and Canada.")] = None,
@@ -52,7 +53,7 @@ def search(
             session.out.print(_table(offers) if offers else "None could be bought.")
         return Exit.DONE
 
-    run(work, file=file, as_json=as_json, i_know=True)
+    run(work, context, file=file, as_json=as_json, i_know=True)
 
 
 def _table(offers: Sequence[Offer]) -> Table:
@@ -74,6 +75,7 @@ def _offer_json(offer: Offer) -> dict[str, str | bool]:
 
 @numbers.command()
 def buy(
+    context: typer.Context,
     number: Annotated[str, typer.Argument(help="In E.164, as search lists it.")],
     carrier: Carrier = None,
     file: FilePath = None,
@@ -97,4 +99,4 @@ def buy(
             session.out.print(f"{digits} is ours ({bought}). Name it under numbers, and apply.")
         return Exit.DONE
 
-    run(work, file=file, as_json=as_json, i_know=True)
+    run(work, context, file=file, as_json=as_json, i_know=True)

@@ -34,7 +34,7 @@ def ordered(steps: Sequence[Step]) -> tuple[Step, ...]:
     left = dict.fromkeys(range(len(steps)))
     taken: list[Step] = []
     while left:
-        position = heapq.heappop(ready)[1] if ready else _let_pass(left, unmet, must)
+        position = heapq.heappop(ready)[-1] if ready else _let_pass(left, unmet, must)
         if position not in left:
             continue
         del left[position]
@@ -46,8 +46,10 @@ def ordered(steps: Sequence[Step]) -> tuple[Step, ...]:
     return tuple(taken)
 
 
-def _rank(steps: Sequence[Step], position: int) -> tuple[bool, int]:
-    return steps[position].action is Action.DELETE, position
+def _rank(steps: Sequence[Step], position: int) -> tuple[bool, int, int]:
+    # What is listed last is made last, and the first to go: LiveKit's before the carriers'.
+    doomed = steps[position].action is Action.DELETE
+    return doomed, -position if doomed else position, position
 
 
 def _let_pass(left: dict[int, None], unmet: Before, must: Before) -> int:

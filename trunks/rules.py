@@ -134,6 +134,9 @@ def _number(desired: Desired, digits: str, number: Number) -> Iterator[Complaint
 def _route(desired: Desired, path: tuple[str, ...], route: InboundRoute) -> Iterator[Complaint]:
     if route.hours is not None and route.hours not in desired.hours:
         yield _unknown((*path, "hours"), route.hours, desired.hours)
+    if route.hours is not None and route.closed is None and route.overflow is None:
+        said = "Say what a caller gets outside these hours: closed or overflow."
+        yield Complaint((*path, "hours"), "closed_needed", said)
     if route.closed is not None and route.hours is None:
         said = "It says what happens outside hours, and names none."
         yield Complaint((*path, "closed"), "closed_without_hours", said)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Awaitable, Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from trunks.desired import Desired
 from trunks.errors import TrunkError
 from trunks.exits import Exit
 from trunks.faults import Fault, FileError
+from trunks.gateway import Gateway, Provided
 from trunks.patience import Patience
 from trunks.reading import File
 from trunks.resources import Adapter
@@ -106,15 +107,20 @@ def _status(results: list[Result]) -> Exit:
 
 def run(
     work: Callable[[Session], Awaitable[Exit]],
+    context: typer.Context,
     *,
     file: Path | None,
     as_json: bool,
     i_know: bool,
 ) -> None:
-    """Do a command's work, and end with its status."""
+    """Do a command's work, and end with its status.
+
+    Shape: where the context has a ``Provided``, the gateway is one of the places.
+    """
+    provided = context.find_object(Provided)
     console = Console(stderr=True)
     try:
-        status = asyncio.run(_run(work, file=file, as_json=as_json, i_know=i_know))
+        status = asyncio.run(_run(work, provided, file=file, as_json=as_json, i_know=i_know))
     except FileError as error:
         _tell_faults(error, as_json=as_json, console=console)
         status = Exit.WRONG
@@ -139,6 +145,7 @@ def _tell_faults(error: FileError, *, as_json: bool, console: Console) -> None:
 
 async def _run(
     work: Callable[[Session], Awaitable[Exit]],
+    provided: Provided | None,
     *,
     file: Path | None,
     as_json: bool,
@@ -152,12 +159,14 @@ async def _run(
         i_know=i_know,
     )
     read.judge(carriers.unsupported(read.desired))
-    adapters = carriers.adapters(read.desired)
-    try:
+    async with AsyncExitStack() as stack:
+        adapters = carriers.adapters(read.desired)
+        for adapter in adapters:
+            stack.push_async_callback(adapter.aclose)
+        if provided is not None:
+            store = await stack.enter_async_context(provided.open_store())
+            adapters.append(Gateway(store=store, deployment=read.desired.deployment))
         read.judge(one for adapter in adapters for one in adapter.check(read.desired))
         session = Session(read, adapters, as_json)
         session.warn(sorted(read.warnings))
         return await work(session)
-    finally:
-        for adapter in adapters:
-            await adapter.aclose()

@@ -11,11 +11,14 @@ from typing import Any, ClassVar
 import pytest
 from typer.testing import CliRunner
 
-from dialer.cli import app
+from dialer import cli as dialer
 from tests.kit.far_end import FakeAdapter, FarEnd, Thing
+from tests.kit.kept_trunks import KeptTrunks
 from trunks import carriers
+from trunks.cli import app
 from trunks.desired import Desired
 from trunks.errors import TrunkError
+from trunks.gateway import Provided
 from trunks.resources import Complaint, Key, Wanted
 
 run = CliRunner()
@@ -166,8 +169,11 @@ def rewrite(right: str, wrong: str) -> None:
     Path("trunks.yaml").write_text(FILE.replace(right, wrong), encoding="utf-8")
 
 
-def trunks(*arguments: str, answer: str | None = None) -> tuple[int, str, str]:
-    result = run.invoke(app, ["trunks", *arguments], input=answer)
+def trunks(
+    *arguments: str, answer: str | None = None, store: KeptTrunks | None = None
+) -> tuple[int, str, str]:
+    provided = None if store is None else Provided(store.opened)
+    result = run.invoke(app, arguments, input=answer, obj=provided)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.stdout, result.stderr
 
@@ -378,3 +384,29 @@ def test_what_only_a_person_can_mend_is_remarked_and_is_no_drift() -> None:
     assert "trunks.yaml:4:3: warning: carriers.main: It is a trial account." in err
     told = json.loads(trunks("verify", "--json")[1])
     assert [remark["path"] for remark in told["remarks"]] == ["carriers.main"]
+
+
+def test_the_gateway_is_one_of_the_places_where_it_hands_over_its_store() -> None:
+    store = KeptTrunks()
+    assert trunks("apply", store=store)[0] == 0
+    assert list(store.kept) == ["main"] and not store.is_open
+    assert store.kept["main"].address == "acme-main.pstn.twilio.com"
+    assert trunks("verify", store=store)[0] == 0
+    store.kept.clear()
+    assert trunks("verify", store=store)[1] == "gateway trunk acme/main is missing.\n"
+    trunks("apply", store=store)
+    # Its row goes first: the gateway would make LiveKit's trunk anew as long as it is there.
+    gone = json.loads(trunks("destroy", "--yes", "--json", store=store)[1])["results"]
+    assert [one["place"] for one in gone] == ["gateway", "livekit", "twilio:main", "twilio:main"]
+    assert store.kept == {}
+
+
+def test_where_nobody_answers_there_is_still_the_document() -> None:
+    trunks("apply")
+    status, out, _ = trunks("destroy", "--json")
+    assert (status, len(json.loads(out)["steps"])) == (3, 3)
+
+
+def test_the_commands_are_reached_from_the_gateways_own() -> None:
+    told = run.invoke(dialer.app, ["trunks", "--help"]).stdout
+    assert all(command in told for command in ("plan", "apply", "verify", "destroy", "import"))

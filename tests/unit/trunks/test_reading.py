@@ -214,6 +214,12 @@ BAD = [
     ('mon: ["09', '«mon: ["16:00-18:00", "09', "hours_overlap", "overlap"),
     ("[2026-12-25]", "[«2026-13-25]", "invalid_value", "date"),
     ("    hours: office\n", "", "closed_without_hours", "names none"),
+    (
+        "hours: office\n    closed: {message: We are closed.}\n    overflow: +14155550199\n",
+        "hours: «office\n",
+        "closed_needed",
+        "closed or overflow",
+    ),
     ("trunk: main, route: front", "trunk: «second, route: front", "takes_no_calls", "inbound"),
     (
         "{trunk: main, route: front}",
