@@ -66,7 +66,7 @@ def about_symmetric_rtp(
 
 
 def about_strangers(desired: Desired, listing: Listing) -> Iterator[Complaint]:
-    """Name what is on a trunk of ours and was not made by us; it may be an intruder's."""
+    """Name what is on a trunk of ours and is not: it stays, and may be an intruder's."""
     marks = listing.marks()
     for found in listing.found():
         if found.key is not None or found.kind not in _STRANGERS:

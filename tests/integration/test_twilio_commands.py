@@ -154,7 +154,7 @@ def test_wrong_credentials_end_with_their_status_and_what_to_do(
 ) -> None:
     monkeypatch.setenv("TWILIO_API_SECRET", "mistyped")
     status, out, err = trunks("plan")
-    assert (status, "API keys" in err) == (4, True)
+    assert (status, "carriers.twilio.account_sid" in err) == (4, True)
     assert "mistyped" not in out + err
     assert len(twilio.exchanges) == 1
 

@@ -164,22 +164,6 @@ async def test_a_failure_at_any_write_is_told_and_the_next_run_completes_it(
         assert picture(twilio) == picture(undisturbed), at
 
 
-@pytest.mark.parametrize(
-    ("what", "after"),
-    [(429, False), (500, True), (httpx.ReadTimeout, True), (httpx.RemoteProtocolError, False)],
-)
-async def test_a_passing_failure_is_outlasted_in_one_run_and_nothing_is_doubled(
-    what: int | type[BaseException], after: bool
-) -> None:
-    undisturbed = an_account()
-    await applied(undisturbed, a_file(main=FULL))
-    for at in range(1, len(undisturbed.exchanges) + 1):
-        twilio = an_account()
-        twilio.fail(at, what, after=after)
-        await applied(twilio, a_file(main=FULL), tries=3)
-        assert picture(twilio) == picture(undisturbed), at
-
-
 # -- drift
 
 
