@@ -103,6 +103,8 @@ def chosen(block: ports.Ports, models_port: int) -> dict[str, str]:
         "SIP_TRUNK_ADDRESS": block.address("carrier"),
         "SIP_TRUNK_USERNAME": TRUNK_USER,
         "SIP_TRUNK_CPS": "20",
+        # Whatever else this machine does.
+        "SIP_MAX_CPU_UTILIZATION": "1",
         "OPENAI_BASE_URL": f"http://127.0.0.1:{models_port}/v1",
     }
 

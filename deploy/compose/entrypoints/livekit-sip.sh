@@ -13,6 +13,10 @@ case ${SIP_HIDDEN_FROM_STRANGERS:-false} in
 true | false) ;;
 *) give_up "SIP_HIDDEN_FROM_STRANGERS is true or false" ;;
 esac
+case ${SIP_MAX_CPU_UTILIZATION:-0.9} in
+0.[0-9] | 0.[0-9][0-9] | 1 | 1.0) ;;
+*) give_up "SIP_MAX_CPU_UTILIZATION is a share of all cores, like 0.9, and at most 1" ;;
+esac
 api_secret=$(plain_secret livekit_api_secret)
 redis_password=$(plain_secret redis_password)
 
@@ -70,6 +74,7 @@ rtp_port: $SIP_RTP_PORTS
 $(where)
 $encrypted
 hide_inbound_port: ${SIP_HIDDEN_FROM_STRANGERS:-false}
+max_cpu_utilization: ${SIP_MAX_CPU_UTILIZATION:-0.9}
 health_port: $SIP_HEALTH_PORT
 prometheus_port: $SIP_METRICS_PORT
 logging: {level: info, json: true}

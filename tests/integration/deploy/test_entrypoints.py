@@ -168,6 +168,12 @@ def test_a_range_that_is_none_is_refused(entry: Entry, ports: str) -> None:
     assert entry("livekit-sip").refuses(SIP_RTP_PORTS=ports)
 
 
+@pytest.mark.parametrize("share", ["90", "2", "-0.5", "0.9 # none", "a lot"])
+def test_a_share_of_the_cores_that_is_none_is_refused(entry: Entry, share: str) -> None:
+    told = entry("livekit-sip").refuses(SIP_MAX_CPU_UTILIZATION=share)
+    assert "SIP_MAX_CPU_UTILIZATION" in told
+
+
 def test_sip_over_tls_takes_the_certificate_that_caddy_fetched(entry: Entry) -> None:
     bridge = entry("livekit-sip")
     told = bridge.refuses(SIP_TLS_DOMAIN="sip.example.com", CERTIFICATE_PATIENCE_SECONDS="0")
