@@ -69,6 +69,7 @@ def test_a_call_over_tls_and_srtp_is_rung_once_heard_by_both_and_never_in_clear(
     assert spoken, "the agent did not hear the phone"
 
 
+@pytest.mark.slow
 def test_a_carrier_without_srtp_refuses_and_the_call_ends_as_codec(
     gateway: Gateway, ledger: CarrierLedger
 ) -> None:
@@ -81,6 +82,7 @@ def test_a_carrier_without_srtp_refuses_and_the_call_ends_as_codec(
     assert (call.invites, call.raw["ringing_at"]) == (1, None)
 
 
+@pytest.mark.slow
 def test_a_carrier_that_answers_srtp_in_clear_is_not_spoken_to(
     gateway: Gateway, ledger: CarrierLedger
 ) -> None:
@@ -95,6 +97,7 @@ def test_a_carrier_that_answers_srtp_in_clear_is_not_spoken_to(
     assert call.received("BYE")
 
 
+@pytest.mark.slow
 def test_a_carrier_whose_certificate_nobody_vouches_for_is_told_nothing(
     gateway: Gateway, ledger: CarrierLedger, running: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -137,6 +140,7 @@ def restart_carrier(running: dict[str, Any]) -> None:
     until_sync(lambda: times_ready(running, "carrier") > before, 30, what="the carrier is back")
 
 
+@pytest.mark.slow
 async def test_allow_offers_srtp_alone_and_takes_an_answer_in_clear(
     running: dict[str, Any], ledger: CarrierLedger
 ) -> None:
@@ -177,6 +181,7 @@ async def test_a_call_in_over_tls_and_srtp_is_taken_and_both_sides_hear(
         assert never_in_clear(ended), ended.raw
 
 
+@pytest.mark.slow
 async def test_a_call_in_without_srtp_is_refused_where_the_trunk_requires_it(
     running: dict[str, Any],
 ) -> None:
@@ -193,6 +198,7 @@ async def test_a_call_in_without_srtp_is_refused_where_the_trunk_requires_it(
         assert seat.callers == set()
 
 
+@pytest.mark.slow
 async def test_a_call_in_is_taken_as_it_comes_where_the_trunk_allows_srtp(
     running: dict[str, Any],
 ) -> None:
