@@ -16,7 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.adapters.tables import attempts, calls, events
 from dialer.calls.record import Fact, lock_call, record
-from telephony.call import AttemptState, CallStatus, CallType, EndedReason, WaitingFor
+from telephony.call import (
+    AttemptState,
+    CallStatus,
+    CallType,
+    Direction,
+    EndedReason,
+    WaitingFor,
+)
 from telephony.events import EventType, Source
 from telephony.termination import ENDED_BY
 
@@ -64,6 +71,8 @@ _COLUMNS: list[Any] = [
     attempts.c.state,
     attempts.c.fence,
     attempts.c.room,
+    attempts.c.leg_identity,
+    attempts.c.announcement,
     attempts.c.dispatches,
     attempts.c.dispatched_at,
     attempts.c.lease_expires_at,
@@ -75,6 +84,7 @@ _COLUMNS: list[Any] = [
     attempts.c.answered_at,
     attempts.c.ended_at,
     calls.c.call_type,
+    calls.c.direction,
     calls.c.status,
     calls.c.waiting_for,
     calls.c.ringing_at,
@@ -126,6 +136,13 @@ async def open_attempts(connection: AsyncConnection, *states: AttemptState) -> l
     """List the attempts in these states, over all tenants."""
     query = _attempts_with_calls().where(attempts.c.state.in_([state.value for state in states]))
     return list((await connection.execute(query)).all())
+
+
+def has_an_agent(seen: Row[Any]) -> bool:
+    """Tell whether the attempt's agent is to be looked after: it talks, or is about to answer."""
+    if seen.state == AttemptState.ANSWERED.value:
+        return True
+    return seen.state == AttemptState.RINGING.value and seen.direction == Direction.INBOUND.value
 
 
 async def claim(
