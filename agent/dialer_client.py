@@ -35,6 +35,8 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=5, connect=2)
 #: is after PRESENCE_SILENT; where there is only one, there is no haste.
 _PRESENCE_TIMEOUT: Final = aiohttp.ClientTimeout(total=1.2)
 _PERMIT_PATIENCE: Final = 6.0
+#: A caller hears ringing meanwhile.
+_OFFER_PATIENCE: Final = 15.0
 #: For how long the dialer is told that an asking is over; after it the reaper has found out.
 _WITHDRAWAL_PATIENCE: Final = 60.0
 _TAKEOVER_PATIENCE: Final = 2.0
@@ -185,7 +187,7 @@ class DialerClient:
         Errors: none. A network error is tried again while the caller rings: the same asking gets
         the same answer.
         """
-        give_up = time.monotonic() + _PERMIT_PATIENCE
+        give_up = time.monotonic() + _OFFER_PATIENCE
         while True:
             try:
                 body = await self._send("POST", "/inbound", self._worker_token, offer)

@@ -118,5 +118,4 @@ def _is_caller(participant: rtc.RemoteParticipant) -> bool:
 
 
 async def _refuse(context: JobContext, desk: Desk) -> None:
-    async with asyncio.timeout(15):
-        await hang_up(desk.livekit().room, context.room.name)
+    await hang_up(desk.livekit().room, context.room.name)

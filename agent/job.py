@@ -24,20 +24,18 @@ from agent import failpoints
 from agent.conversation import Conversation
 from agent.desk import Desk
 from agent.ending import SUPERSEDED, End, Ending
-from agent.inbound_leg import InboundLeg
 from agent.incoming import came_in, offered
 from agent.last_word import LastWord
-from agent.leg import Leg, NotPermitted
+from agent.leg import NotPermitted
+from agent.legs import leg_of
 from agent.logs import get_logger
 from agent.media_watch import MediaWatch, packets_received
 from agent.putting_away import PuttingAway
 from agent.recorder import Recorder
-from agent.sip_leg import SipLeg
 from agent.spool import Owner
 from agent.subscriptions import Subscriptions
 from agent.transcript import Other, Transcript
-from agent.voip_leg import VoipLeg
-from telephony.call import CallType, Direction, EndedReason
+from telephony.call import Direction, EndedReason
 from telephony.dial_request import DialRequest
 from telephony.events import AgentJoined, AgentRescued, Dtmf, EventType
 
@@ -97,7 +95,15 @@ class Call:
         self._recorder = Recorder(desk.recordings / request.call_id / self._recording_name)
         self._conversation: Conversation | None = None
         self._reconnection: asyncio.Future[None] | None = None
-        self._leg = self._make_leg()
+        self._leg = leg_of(
+            request,
+            self._room,
+            self._end,
+            self._report,
+            livekit=self._livekit,
+            office=desk.office,
+            pick_up=self._pick_up,
+        )
         self._media = MediaWatch(
             self._count_packets,
             timeout=desk.media_timeout,
@@ -271,23 +277,6 @@ class Call:
             fault = failpoints.named(self._request.metadata)
             if fault is not None:
                 asyncio.get_running_loop().call_later(_FAULT_AFTER, fault)
-
-    def _make_leg(self) -> Leg:
-        if self._request.call_type is CallType.VOIP:
-            return VoipLeg(self._room, self._request, self._end, self._report)
-        if self._inbound:
-            return InboundLeg(
-                self._room, self._request, self._end, self._report, pick_up=self._pick_up
-            )
-        return SipLeg(
-            self._room,
-            self._request,
-            self._end,
-            self._report,
-            sip=self._livekit.sip,
-            give_back=lambda why: self._desk.office.return_permit(self._request, why),
-            rooms=self._livekit.room,
-        )
 
     async def _count_packets(self) -> int | None:
         track = self._leg.audio_track

@@ -48,8 +48,8 @@ class Haste:
 
     Shape: ``not_held`` is how long a worker must do without a call that is its own, ``seat`` how
     long a free seat is waited for, ``starts`` a worker that is starting, ``joins`` how long an
-    agent may take to join, ``speaks`` from then until it speaks. ``forget_after`` is a gap between
-    two looks that makes us deaf.
+    agent may take to join, ``speaks`` from then until it speaks, and ``answers`` until it answers a
+    caller who still hears ringing. ``forget_after`` is a gap between two looks that makes us deaf.
     """
 
     look_every: timedelta = timedelta(seconds=0.5)
@@ -60,6 +60,7 @@ class Haste:
     starts: timedelta = timedelta(seconds=10)
     joins: timedelta = timedelta(seconds=4)
     speaks: timedelta = timedelta(seconds=8)
+    answers: timedelta = timedelta(seconds=18)
     forget_after: timedelta = timedelta(seconds=3)
 
 
@@ -271,7 +272,10 @@ class Rescuer:
         if seen.agent_joined_at is None:
             late = self._now() - seen.dispatched_at >= self._haste.joins
         else:
-            late = self._now() - seen.agent_joined_at >= self._haste.speaks
+            # Somebody who still hears ringing can wait for a greeting that must be made.
+            answered = seen.state == AttemptState.ANSWERED.value
+            patience = self._haste.speaks if answered else self._haste.answers
+            late = self._now() - seen.agent_joined_at >= patience
         if late:
             message = "no agent took it over in time"
             await self._give_up(Claim.of(seen), EndedReason.LOST, message)

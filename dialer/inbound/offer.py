@@ -22,6 +22,7 @@ from dialer.calls.briefing import dial_request
 from dialer.calls.claims import Claim
 from dialer.calls.record import record
 from dialer.calls.store import Calls
+from dialer.failpoints import Failpoint, passing
 from dialer.inbound.admit import Admitted, admit
 from dialer.inbound.lookup import find, offered_before
 from dialer.inbound.numbers import Owned, read_called, read_caller
@@ -102,6 +103,7 @@ async def _answer(came: _Came, wired: Services) -> InboundAnswer:
             answer = InboundAnswer(refused=verdict)
         else:
             answer = _briefed(call, mine, came, verdict, wired)
+    passing(Failpoint.OFFER_AFTER_COMMIT)
     log.info("call received", call_id=mine.call_id, attempt_id=mine.attempt_id)
     await wired.signals.call_changed(mine.tenant_id, mine.call_id)
     return answer

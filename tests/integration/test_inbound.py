@@ -16,7 +16,7 @@ from telephony.events import EventType
 from telephony.worker_contract import InboundRefused
 from tests.kit.api import Api
 from tests.kit.incoming import CALLER, OUR_NUMBER, Offering, own
-from tests.kit.placing import count
+from tests.kit.placing import count, placed
 
 NEVER: dict[str, Any] = {"time_zone": "UTC", "weekly": {}}
 
@@ -171,6 +171,16 @@ async def test_each_tenants_number_leads_to_its_own_call(api: Api) -> None:
         assert [one["id"] for one in (await us.get("/calls")).json()["calls"]] == [mine.call_id]
         assert [one["id"] for one in (await them.get("/calls")).json()["calls"]] == [theirs.call_id]
         assert (await us.get(f"/calls/{theirs.call_id}")).status_code == 404
+
+
+async def test_calls_are_listed_by_who_called_whom(api: Api) -> None:
+    await own(api)
+    came = await Offering(api).briefed()
+    made = await placed(api.client())
+    async with api.client() as client:
+        for direction, call_id in (("inbound", came.call_id), ("outbound", made["id"])):
+            listed = (await client.get("/calls", params={"direction": direction})).json()["calls"]
+            assert [call["id"] for call in listed] == [call_id]
 
 
 async def test_a_number_is_one_tenants(api: Api) -> None:

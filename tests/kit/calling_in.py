@@ -107,13 +107,14 @@ class Caller:
         gateway: Gateway,
         *,
         to: str = OUR_NUMBER,
+        caller: str = CALLER,
         behaviour: str = "talks",
         **more: Any,
     ) -> None:
         self._ledger, self._gateway = ledger, gateway
-        self._since = datetime.now(UTC)
+        self._since, self._number = datetime.now(UTC), caller
         self._control = running["carrier_control_url"]
-        body = {"to": to, "from": CALLER, "behaviour": behaviour, **more}
+        body = {"to": to, "from": caller, "behaviour": behaviour, **more}
         answer = httpx.post(f"{self._control}/originate", json=body, timeout=10)
         assert answer.status_code == 201, answer.text
         self.id: str = answer.json()["id"]
@@ -140,9 +141,9 @@ class Caller:
 
     def known(self) -> dict[str, Any] | None:
         """Give the gateway's record of it, where there is one."""
-        params = {"created_from": self._since.isoformat()}
+        params = {"created_from": self._since.isoformat(), "direction": "inbound"}
         found = self._gateway.http.get("/calls", params=params).json()["calls"]
-        came = [call for call in found if call["direction"] == "inbound"]
+        came = [call for call in found if call["caller_id"] == self._number]
         assert len(came) <= 1, came
         return came[0] if came else None
 

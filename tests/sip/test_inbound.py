@@ -24,7 +24,7 @@ from tests.kit.calling_in import (
 )
 from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
-from tests.kit.processes import held, processes, until_workers
+from tests.kit.processes import frozen, held, processes, until_workers
 from tests.kit.rooms_left import rooms
 from tests.kit.until import until_sync
 from tests.kit.words import word_error_rate
@@ -190,6 +190,58 @@ def test_our_logs_rooms_and_identities_hold_no_number_of_a_caller(
     people = [e["data"] for e in gateway.events(call["id"]) if e["type"].startswith("room.part")]
     assert people
     assert not any("4155550" in person["identity"] for person in people)
+
+
+def test_two_callers_at_once_have_a_call_and_an_agent_each(
+    running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    other = "+14155550151"
+    callers = [
+        Caller(running, ledger, gateway, caller=number, behaviour="long_talk")
+        for number in (CALLER, other)
+    ]
+    calls = [caller.call() for caller in callers]
+    assert len({call["id"] for call in calls}) == 2
+    for caller, call in zip(callers, calls, strict=True):
+        gateway.until_status(call["id"], "in_progress")
+        until_sync(lambda call=call: gateway.turns(call["id"]), 40, what="somebody spoke")
+        caller.hang_up()
+    for call in calls:
+        assert gateway.until_ended(call["id"])["ended_reason"] == "caller_hangup"
+
+
+@pytest.mark.fault("F11")
+def test_a_worker_that_is_killed_before_the_answer_is_replaced_while_it_rings(
+    running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger, tmp_path: Path
+) -> None:
+    until_workers(running)
+    never = tmp_path / "hours.json"
+    never.write_text(json.dumps({"time_zone": "UTC", "weekly": {}}))
+    # Words that no worker has said yet, and nobody who could make them into sound.
+    line = "The telephone exchange is on a long holiday by the sea."
+    numbers(running, "add", OUR_NUMBER, "--hours", str(never), "--closed-message", line)
+    with frozen([processes(running)["speech"]]):
+        caller = Caller(running, ledger, gateway, behaviour="silent")
+        call = caller.call()
+        joined = until_sync(
+            lambda: [e for e in gateway.events(call["id"]) if e["type"] == "call.agent_joined"],
+            20,
+            what="an agent is there",
+        )
+        os.kill(processes(running)[joined[-1]["data"]["worker_id"]], signal.SIGKILL)
+        until_sync(
+            lambda: [e for e in gateway.events(call["id"]) if e["type"] == "call.agent_lost"],
+            20,
+            what="it is known to be lost",
+        )
+        assert gateway.call(call["id"])["status"] == "ringing"
+    ended = gateway.until_ended(call["id"], timeout=60)
+    assert (ended["outcome"], ended["ended_reason"]) == ("completed", "closed"), gateway.events(
+        call["id"]
+    )
+    heard = recognise(running, Path(caller.over().raw["heard_wav"]))
+    assert word_error_rate(line, heard) <= 0.3, heard
+    until_workers(running)
 
 
 @pytest.mark.fault("F11")

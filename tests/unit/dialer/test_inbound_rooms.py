@@ -167,3 +167,22 @@ async def test_an_outbound_call_that_rings_is_not_given_to_another_agent(
         await tx.execute(update(attempts).where(of_call).values(state="ringing", answered_at=None))
     await _silence(board, 12)
     assert "call.agent_lost" not in await board.events(call_id)
+
+
+async def test_a_caller_whom_nobody_answers_is_not_left_ringing(board: Switchboard) -> None:
+    call_id = await ringing_in(board)
+    room = (await board.attempt(call_id)).room
+    await board.reap(seconds=45)
+    assert await board.ended(call_id) == ("no_answer", "ring_timeout", "platform")
+    assert room in board.rooms.deleted
+
+
+@pytest.mark.fault("F11")
+async def test_an_answer_that_its_killed_worker_could_not_tell_is_seen_in_the_room(
+    board: Switchboard,
+) -> None:
+    call_id = await ringing_in(board)
+    room = (await board.attempt(call_id)).room
+    board.rooms.join(room, "sip_1f", ParticipantKind.SIP, sip_status="active")
+    await board.reap(seconds=6)
+    assert (await board.call(call_id)).status == "in_progress"
