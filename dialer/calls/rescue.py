@@ -273,9 +273,12 @@ class Rescuer:
             late = self._now() - seen.dispatched_at >= self._haste.joins
         else:
             # Somebody who still hears ringing can wait for a greeting that must be made.
-            answered = seen.state == AttemptState.ANSWERED.value
-            patience = self._haste.speaks if answered else self._haste.answers
-            late = self._now() - seen.agent_joined_at >= patience
+            if seen.answered_at is None:
+                late = self._now() - seen.agent_joined_at >= self._haste.answers
+            else:
+                # Who answered a caller without being ready says sorry, and is let finish.
+                began = max(seen.agent_joined_at, seen.answered_at)
+                late = self._now() - began >= self._haste.speaks
         if late:
             message = "no agent took it over in time"
             await self._give_up(Claim.of(seen), EndedReason.LOST, message)

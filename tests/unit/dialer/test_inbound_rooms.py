@@ -146,6 +146,25 @@ async def test_a_caller_whose_agent_is_lost_before_the_answer_gets_another_one(
 
 
 @pytest.mark.fault("F11")
+async def test_an_agent_that_answers_only_to_say_sorry_is_let_finish(board: Switchboard) -> None:
+    call_id = await ringing_in(board)
+    await _silence(board, 6)
+    assert await board.takes_over(call_id, "w2")
+    granted = await board.agent_joins(call_id, "w2")
+    holding = [granted.attempt_id]
+    for _ in range(24):
+        await board.worker("w2", holds=holding)
+        await board.rescuer.step()
+        board.clock.forward(0.5)
+    await board.report(granted, (EventType.CALL_ANSWERED, {}))
+    for _ in range(8):
+        await board.worker("w2", holds=holding)
+        await board.rescuer.step()
+        board.clock.forward(0.5)
+    assert (await board.call(call_id)).status == "in_progress"
+
+
+@pytest.mark.fault("F11")
 async def test_a_caller_for_whom_no_other_agent_comes_is_refused_by_name(
     board: Switchboard,
 ) -> None:
