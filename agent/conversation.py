@@ -3,7 +3,7 @@
 What the phone needs: the greeting (or, where a conversation is taken over, the line that says so)
 waits as audio before anybody is rung; nothing is heard before
 the answer; the callee may interrupt at any time; quiet, a farewell and the longest duration end the
-call politely.
+call politely. A caller is answered by publishing the voice, so that this comes last there.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from livekit.agents import (
     UserStateChangedEvent,
     room_io,
 )
+from livekit.agents.voice import SpeechHandle
 
 from agent.ending import End, Ending
 from agent.greeting import PhraseCache
@@ -39,7 +40,7 @@ from agent.speech.shared import SharedModels
 from agent.subscriptions import Subscriptions
 from agent.tools.end_call import end_call_tool
 from agent.transcript import Transcript, note
-from telephony.call import EndedReason
+from telephony.call import CallType, EndedReason
 from telephony.dial_request import DialRequest, Rescue
 
 #: Units: seconds.
@@ -90,7 +91,7 @@ class Conversation:
             heard=recorder.agent,
             cut=recorder.cut_agent,
             # Who steps into a conversation has no ringing in which the way could be warmed up.
-            first_words=request.phone_number is not None and request.rescue is None,
+            first_words=request.call_type is CallType.SIP and request.rescue is None,
         )
         self._ear: Ear | None = None
         self._session: AgentSession[None] = AgentSession(
@@ -121,6 +122,7 @@ class Conversation:
             end=end,
             start=self._start,
         )
+        self._first: SpeechHandle | None = None
         self._transcript = transcript
         self._subscriptions = Subscriptions()
         self._subscriptions.on(self._session, "conversation_item_added", self._on_item)
@@ -133,23 +135,33 @@ class Conversation:
         self._keys_settle: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def prepare(self, room: rtc.Room, joined: Awaitable[None], callee: str) -> None:
+    async def prepare(
+        self, room: rtc.Room, joined: Awaitable[None], callee: str, *, quietly: bool = False
+    ) -> None:
         """Get ready to speak and to listen; then the greeting waits in the track.
 
-        Errors: whatever the models raise for the greeting, TimeoutError.
+        Shape: ``quietly`` leaves the track to be published by ``pick_up``. Errors: whatever the
+        models raise for the greeting, TimeoutError.
         """
         greeting = asyncio.ensure_future(self._lines.first())
         # It waits for the room by itself; what it does before that is done meanwhile.
         listening = asyncio.ensure_future(self._listen(room, callee))
         try:
             await joined
-            await asyncio.gather(self._mouth.publish(room), listening)
+            if quietly:
+                await listening
+            else:
+                await asyncio.gather(self._mouth.publish(room), listening)
             phrase = await greeting
         finally:
             for task in (greeting, listening):
                 task.cancel()
             await asyncio.gather(greeting, listening, return_exceptions=True)
-        self._lines.say(phrase)
+        self._first = self._lines.say(phrase, interruptible=self._request.announcement is None)
+
+    async def pick_up(self, room: rtc.Room) -> None:
+        """Publish the voice, at which the bridge answers a caller."""
+        await self._mouth.publish(room)
 
     def prepare_more(self) -> None:
         """Make the phrases that may be needed later, while the phone rings."""
@@ -158,6 +170,11 @@ class Conversation:
     def begin(self) -> None:
         """The other side is there: let the greeting out and listen."""
         self._mouth.open()
+        if self._request.announcement is not None and self._first is not None:
+            # Nobody is asked anything, and nobody listens.
+            self._recorder.start()
+            self._polite.leave_after(self._first)
+            return
         if self._ear is not None:
             self._ear.open()
         self._recorder.start()
@@ -259,6 +276,11 @@ class Conversation:
     def _on_close(self, event: CloseEvent) -> None:
         if event.reason is CloseReason.ERROR and not self._end.decided:
             self._start(self._apologise())
+
+    @property
+    def can_apologise(self) -> bool:
+        """Whether saying sorry needs nothing that would have to be made."""
+        return self._lines.has_apology
 
     async def apologise(self) -> None:
         """Say sorry if the phrase is there; nothing is made for it, and nothing is raised."""

@@ -7,6 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from livekit import api
+from livekit.agents import utils
+
 from agent.dialer_client import PermitAnswer
 from agent.ending import End
 from agent.greeting import PhraseCache
@@ -14,7 +17,7 @@ from agent.reporter import Reporter
 from agent.speech.shared import SharedModels
 from agent.spool import Owner
 from telephony.dial_request import DialRequest
-from telephony.worker_contract import ReturnReason
+from telephony.worker_contract import InboundAnswer, InboundOffer, ReturnReason
 
 
 class Office(Protocol):
@@ -30,6 +33,10 @@ class Office(Protocol):
 
     async def return_permit(self, request: DialRequest, why: ReturnReason) -> bool:
         """Give back the permit of this attempt; say whether the dialer took it."""
+        ...
+
+    async def offer(self, offer: InboundOffer) -> InboundAnswer | None:
+        """Offer a call that came in to the dialer; None where it cannot be asked, or takes none."""
         ...
 
     async def is_current(self, request: DialRequest) -> bool:
@@ -64,6 +71,17 @@ class Desk:
     media_timeout: timedelta
     media_timeout_initial: timedelta
     failpoints: bool = False
+
+    def livekit(self) -> api.LiveKitAPI:
+        """Give a client of LiveKit's for one job, on the job's own event loop."""
+        # The SDK's failover would send a request, and an INVITE, twice.
+        return api.LiveKitAPI(
+            self.livekit_url,
+            self.livekit_api_key,
+            self.livekit_api_secret,
+            session=utils.http_context.http_session(),
+            failover=False,
+        )
 
     def __repr__(self) -> str:
         return f"Desk({self.worker_id})"

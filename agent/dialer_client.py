@@ -16,6 +16,8 @@ from agent.logs import get_logger
 from telephony.worker_contract import (
     Acknowledged,
     EventBatch,
+    InboundAnswer,
+    InboundOffer,
     Job,
     Permit,
     PermitRequest,
@@ -33,6 +35,8 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=5, connect=2)
 #: is after PRESENCE_SILENT; where there is only one, there is no haste.
 _PRESENCE_TIMEOUT: Final = aiohttp.ClientTimeout(total=1.2)
 _PERMIT_PATIENCE: Final = 6.0
+#: A caller hears ringing meanwhile.
+_OFFER_PATIENCE: Final = 15.0
 #: For how long the dialer is told that an asking is over; after it the reaper has found out.
 _WITHDRAWAL_PATIENCE: Final = 60.0
 _TAKEOVER_PATIENCE: Final = 2.0
@@ -176,6 +180,25 @@ class DialerClient:
         if answer.superseded:
             self.on_superseded(token)
         return answer.acknowledged
+
+    async def offer(self, offer: InboundOffer) -> InboundAnswer | None:
+        """Offer a call that came in; None where the dialer cannot be reached, or does not know how.
+
+        Errors: none. A network error is tried again while the caller rings: the same asking gets
+        the same answer.
+        """
+        give_up = time.monotonic() + _OFFER_PATIENCE
+        while True:
+            try:
+                body = await self._send("POST", "/inbound", self._worker_token, offer)
+                return _read(InboundAnswer, body)
+            except Rejected as refusal:
+                log.error("offer_rejected", status=refusal.status)
+                return None
+            except Unreachable:
+                if time.monotonic() >= give_up:
+                    return None
+                await asyncio.sleep(0.25)
 
     async def is_current(self, attempt_id: str, token: str) -> bool:
         """Ask whether the attempt is still ours.

@@ -5,43 +5,44 @@ dialer's permit) ring the phone; let the greeting out at the answer; and whateve
 no room, no participant and no job behind, with ``call.ended`` as the last word. A job without the
 permit owns nothing: it leaves, and the dialer gives the attempt to another agent or ends it.
 
-A rescue is the same road without its first half: the phone is there already, its agent was lost.
+A rescue is the same road without its first half: the phone is there already, its agent was lost. A
+call that came in rings at us: once all is ready it is answered, and nobody is rung
+(``agent/incoming.py``, ``agent/inbound_leg.py``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
 from typing import Final
 
-from livekit import api, rtc
-from livekit.agents import AutoSubscribe, JobContext, utils
+from livekit import rtc
+from livekit.agents import AutoSubscribe, JobContext
 from pydantic import ValidationError
 
 from agent import failpoints
 from agent.conversation import Conversation
 from agent.desk import Desk
 from agent.ending import SUPERSEDED, End, Ending
-from agent.hanging_up import hang_up
+from agent.incoming import came_in, offered
 from agent.last_word import LastWord
-from agent.leg import Leg, NotPermitted
+from agent.leg import NotPermitted
+from agent.legs import leg_of
 from agent.logs import get_logger
 from agent.media_watch import MediaWatch, packets_received
+from agent.putting_away import PuttingAway
 from agent.recorder import Recorder
-from agent.sip_leg import SipLeg
 from agent.spool import Owner
 from agent.subscriptions import Subscriptions
-from agent.transcript import Transcript
-from agent.voip_leg import VoipLeg
-from telephony.call import CallType, EndedReason
+from agent.transcript import Other, Transcript
+from telephony.call import Direction, EndedReason
 from telephony.dial_request import DialRequest
 from telephony.events import AgentJoined, AgentRescued, Dtmf, EventType
 
-#: How long the room's deletion may hold up the call's last event.
-_DELETE_PATIENCE: Final = 5.0
 #: How long what was cancelled may take to stop.
 _STOP_PATIENCE: Final = 2.0
+#: How long a caller may take to be answered only to hear that something went wrong.
+_SORRY_WITHIN: Final = 4.0
 #: How long after the answer a fault comes that a test asks for.
 _FAULT_AFTER: Final = 2.0
 
@@ -49,19 +50,30 @@ log = get_logger(__name__)
 
 
 async def answer_job(context: JobContext, desk: Desk) -> None:
-    """Take a job: a DialRequest is a call to make; anything else is left alone."""
+    """Take a job: a call to make, to take over or to answer; anything else is left alone."""
+    if came_in(context.job.metadata):
+        request = await offered(context, desk)
+    else:
+        request = await _asked_for(context, desk)
+    if request is None:
+        context.shutdown("no call for this job")
+        return
+    context.log_context_fields = {"call_id": request.call_id, "attempt_id": request.attempt_id}
+    await Call(context, desk, request).run()
+
+
+async def _asked_for(context: JobContext, desk: Desk) -> DialRequest | None:
     try:
         request = DialRequest.from_metadata(context.job.metadata)
     except ValidationError as error:
         log.error("job_not_understood", job_id=context.job.id, problems=error.error_count())
-        context.shutdown("not a dial request")
-        return
-    context.log_context_fields = {"call_id": request.call_id, "attempt_id": request.attempt_id}
-    if request.rescue is not None and not await desk.office.take_over(request):
-        log.info("rescue_is_anothers")
-        context.shutdown("another agent has it")
-        return
-    await Call(context, desk, request).run()
+        return None
+    # The call is under way, and several agents may have been asked to step in.
+    under_way = request.rescue is not None or request.direction is Direction.INBOUND
+    if under_way and not await desk.office.take_over(request):
+        log.info("call_is_anothers", attempt_id=request.attempt_id)
+        return None
+    return request
 
 
 class Call:
@@ -78,19 +90,20 @@ class Call:
         self._reporter = desk.office.reporter(owner)
         self._report = self._reporter.report
         self._log = log.bind(call_id=request.call_id, attempt_id=request.attempt_id)
-        # A client of its own: the SDK's failover would send a request, and an INVITE, twice.
-        self._livekit = api.LiveKitAPI(
-            desk.livekit_url,
-            desk.livekit_api_key,
-            desk.livekit_api_secret,
-            session=utils.http_context.http_session(),
-            failover=False,
-        )
+        self._livekit = desk.livekit()
         self._part = 1 if request.rescue is None else request.rescue.number + 1
         self._recorder = Recorder(desk.recordings / request.call_id / self._recording_name)
         self._conversation: Conversation | None = None
         self._reconnection: asyncio.Future[None] | None = None
-        self._leg = self._make_leg()
+        self._leg = leg_of(
+            request,
+            self._room,
+            self._end,
+            self._report,
+            livekit=self._livekit,
+            office=desk.office,
+            pick_up=self._pick_up,
+        )
         self._media = MediaWatch(
             self._count_packets,
             timeout=desk.media_timeout,
@@ -104,6 +117,16 @@ class Call:
             media=self._media,
             recorder=self._recorder,
             part=self._part,
+        )
+        self._away = PuttingAway(
+            request,
+            self._room,
+            rooms=self._livekit.room,
+            leg=self._leg,
+            last_word=self._last_word,
+            recorder=self._recorder,
+            reporter=self._reporter,
+            subscriptions=self._subscriptions,
         )
 
     async def run(self) -> None:
@@ -119,18 +142,17 @@ class Call:
             ending = Ending(EndedReason.AGENT_ERROR, message="the job was stopped")
         except Exception as error:
             self._log.exception("call_failed", error=_name(error))
-            if self._request.rescue is not None and self._conversation is not None:
-                await self._conversation.apologise()
+            await self._say_sorry()
             ending = Ending(EndedReason.AGENT_ERROR, message=f"the agent failed: {_name(error)}")
         self._end.decide(ending)
         try:
             ending = await self._last_word.whose(await self._end.wait())
             if ending.superseded:
-                await self._step_aside()
+                await self._away.step_aside()
             elif self._leg.permitted:
-                await self._put_away(ending)
+                await self._away.end(ending)
             else:
-                await self._leave(ending, told=refused)
+                await self._away.leave(ending, told=refused)
         finally:
             self._reporter.close()
             self._desk.office.leave(entry)
@@ -176,21 +198,48 @@ class Call:
         self._report(EventType.CALL_AGENT_JOINED, AgentJoined(worker_id=self._desk.worker_id))
         self._subscriptions.on(self._room, "sip_dtmf_received", self._on_dtmf)
         self._subscriptions.on(self._room, "reconnected", self._on_reconnected)
+        self._leg.joined()
         if self._request.rescue is not None:
             self._leg.take_over()
 
     async def _prepare(self, joined: asyncio.Future[None]) -> None:
-        self._conversation = Conversation(
+        other: Other = "caller" if self._inbound else "callee"
+        self._conversation = self._away.conversation = Conversation(
             self._request,
             shared=self._desk.shared,
             phrases=self._desk.phrases,
             recorder=self._recorder,
-            transcript=Transcript(lambda turn: self._report(EventType.CALL_TURN, turn)),
+            transcript=Transcript(
+                lambda turn: self._report(EventType.CALL_TURN, turn), other=other
+            ),
             end=self._end,
         )
-        await self._conversation.prepare(self._room, joined, self._leg.identity)
+        # Who takes over a caller who was answered is heard like everybody else.
+        quietly = self._inbound and self._request.rescue is None
+        await self._conversation.prepare(self._room, joined, self._leg.identity, quietly=quietly)
         if self._request.rescue is None:
             self._report(EventType.CALL_AGENT_READY)
+
+    async def _pick_up(self) -> None:
+        assert self._conversation is not None
+        await self._conversation.pick_up(self._room)
+
+    async def _say_sorry(self) -> None:
+        """Apologise to somebody who is on the line, or waits to be answered, and nobody else."""
+        if self._conversation is None or self._end.decided:
+            return
+        if self._request.rescue is not None:
+            await self._conversation.apologise()
+        elif self._inbound and self._conversation.can_apologise:
+            with contextlib.suppress(Exception):
+                if not self._leg.answered.is_set():
+                    await self._conversation.pick_up(self._room)
+                    await asyncio.wait_for(self._leg.answered.wait(), _SORRY_WITHIN)
+                await self._conversation.apologise()
+
+    @property
+    def _inbound(self) -> bool:
+        return self._request.direction is Direction.INBOUND
 
     async def _answered(self) -> bool:
         """Wait for the answer or the end, whichever is first."""
@@ -218,19 +267,9 @@ class Call:
 
     async def _media_lost(self) -> None:
         """End the call once no media comes any more, as whatever that is a sign of."""
-        while True:
-            await self._media.until_lost()
-            judging = asyncio.ensure_future(self._leg.why_silent(self._media.silent_for))
-            back = asyncio.ensure_future(self._media.until_moved())
-            try:
-                await asyncio.wait([judging, back], return_when=asyncio.FIRST_COMPLETED)
-                if judging.done():
-                    if (ending := judging.result()) is not None:
-                        self._end.decide(ending)
-                    return
-            finally:
-                judging.cancel()
-                back.cancel()
+        ending = await self._media.judged_by(self._leg.why_silent)
+        if ending is not None:
+            self._end.decide(ending)
 
     def _fail_on_request(self) -> None:
         # A call that was taken over has had its fault.
@@ -238,89 +277,6 @@ class Call:
             fault = failpoints.named(self._request.metadata)
             if fault is not None:
                 asyncio.get_running_loop().call_later(_FAULT_AFTER, fault)
-
-    async def _leave(self, ending: Ending, *, told: bool) -> None:
-        """Leave a room that is not ours: another agent of this attempt may be live in it."""
-        self._subscriptions.close()
-        if not told and ending.reason is not EndedReason.API_HANGUP:
-            self._last_word.warn(
-                "agent_failed", ending.message or f"the agent gave up: {ending.reason}"
-            )
-        await self._safely("leg", self._leg.aclose())
-        await self._close_conversation()
-        self._log.info("left_without_permit", reason=ending.reason)
-
-    async def _step_aside(self) -> None:
-        """Leave a call that another agent has by now, and leave it as it is."""
-        self._subscriptions.close()
-        await self._safely("leg", self._leg.aclose())
-        await self._close_conversation()
-        with contextlib.suppress(Exception):
-            await self._recorder.finish()
-        self._log.warning("superseded")
-
-    async def _put_away(self, ending: Ending) -> None:
-        # First of all the phone: BYE or CANCEL leaves with the room's end.
-        gone = asyncio.create_task(self._hang_up())
-        answered = self._leg.answered.is_set()
-        try:
-            ending = self._last_word.true_reason(ending)
-            self._subscriptions.close()
-            await self._safely("leg", self._leg.aclose())
-            # Where nobody spoke and nothing was recorded, the record need not wait for this.
-            if answered:
-                await self._close_conversation()
-                await self._last_word.keep_recording()
-        finally:
-            await self._tell_end(ending, gone)
-        if not answered:
-            await self._close_conversation()
-        # Its tries are few, and a phone that may still ring keeps the seat.
-        await asyncio.wait([gone])
-
-    async def _hang_up(self) -> bool:
-        if not self._leg.owns_room:
-            return True
-        if self._conversation is not None:
-            # Before the room ends; what is in it by then is never given back (see voice_track).
-            await self._safely("tracks", self._conversation.withdraw())
-        return await hang_up(self._livekit.room, self._room.name)
-
-    async def _tell_end(self, ending: Ending, gone: asyncio.Task[bool]) -> None:
-        try:
-            await asyncio.wait([gone], timeout=_DELETE_PATIENCE)
-            if not gone.done() or gone.exception() is not None or not gone.result():
-                self._last_word.warn(
-                    "room_not_deleted", "The room was not deleted yet; the reaper will."
-                )
-        finally:
-            self._last_word.tell(ending)
-            self._reporter.close()
-        self._log.info("call_ended", reason=ending.reason, sip_status_code=ending.sip_status_code)
-
-    async def _close_conversation(self) -> None:
-        if self._conversation is not None:
-            await self._safely("conversation", self._conversation.aclose())
-
-    async def _safely(self, part: str, work: Awaitable[None]) -> None:
-        """Put one part away; whatever it raises must not lose the call's last word."""
-        try:
-            await work
-        except Exception as error:
-            self._log.warning("not_put_away", part=part, error=_name(error))
-
-    def _make_leg(self) -> Leg:
-        if self._request.call_type is CallType.VOIP:
-            return VoipLeg(self._room, self._request, self._end, self._report)
-        return SipLeg(
-            self._room,
-            self._request,
-            self._end,
-            self._report,
-            sip=self._livekit.sip,
-            give_back=lambda why: self._desk.office.return_permit(self._request, why),
-            rooms=self._livekit.room,
-        )
 
     async def _count_packets(self) -> int | None:
         track = self._leg.audio_track

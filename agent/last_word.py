@@ -65,7 +65,7 @@ class LastWord:
     def true_reason(self, ending: Ending) -> Ending:
         """Tell a call that the bridge ended for want of media from a hang-up."""
         if (
-            ending.reason is EndedReason.CALLEE_HANGUP
+            ending.reason is self._leg.hangs_up_as
             and self._leg.phone
             and self._leg.answered.is_set()
             and self._media.nearly_lost

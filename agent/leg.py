@@ -1,6 +1,6 @@
-"""The other side of the call: what a phone that we ring and a browser that joins have in common.
+"""The other side of the call: what a phone that we ring, a caller and a browser have in common.
 
-Leg.reach() asks for the permit of both kinds; whoever has it owns the room.
+Leg.reach() asks for the permit to ring and to wait for a browser; whoever has it owns the room.
 """
 
 from __future__ import annotations
@@ -40,10 +40,12 @@ class NotPermitted(Exception):
 
 
 class Leg:
-    """What both kinds have in common: somebody who answers, and later leaves."""
+    """What all kinds have in common: somebody who answers, and later leaves."""
 
     identity: str
     phone: bool
+    #: What it is called when the other side ends the call.
+    hangs_up_as: EndedReason = EndedReason.CALLEE_HANGUP
 
     def __init__(self, room: rtc.Room, request: DialRequest, end: End, report: Report) -> None:
         self._room = room
@@ -94,6 +96,9 @@ class Leg:
         if not self._end.decided:
             self._reach()
 
+    def joined(self) -> None:
+        """We are in the room."""
+
     def take_over(self) -> None:
         """Step into a conversation that is under way: nobody is asked, nobody is rung."""
         self.permitted = True
@@ -138,7 +143,9 @@ class Leg:
         if self.left in ON_REQUEST:
             self._end.decide(Ending(EndedReason.API_HANGUP))
         elif self.answered.is_set():
-            self._end.decide(left_after_answer(self.left, phone=self.phone))
+            ending = left_after_answer(self.left, phone=self.phone)
+            hung_up = ending.reason is EndedReason.CALLEE_HANGUP
+            self._end.decide(Ending(self.hangs_up_as) if hung_up else ending)
 
     def _on_room_gone(self, reason: rtc.DisconnectReason.ValueType) -> None:
         self._end.decide(room_gone(reason))

@@ -37,6 +37,7 @@ class Lines:
         mouth: Mouth,
     ) -> None:
         self._rescued = request.rescue is not None
+        self._announcement = request.announcement
         self._config = request.agent
         self._base_url = base_url
         self._phrases = phrases
@@ -45,13 +46,13 @@ class Lines:
         self._mouth = mouth
 
     async def first(self) -> Phrase:
-        """Give the greeting, or the line that says that the conversation goes on.
+        """Give the greeting or announcement, or the line that says that the conversation goes on.
 
         Errors: whatever the models raise, TimeoutError.
         """
         if self._rescued:
             return await self.phrase(self._config.rescue_line, within=_RESCUE_PATIENCE)
-        return await self.phrase(self._config.greeting)
+        return await self.phrase(self._announcement or self._config.greeting)
 
     async def phrase(self, text: str, *, within: float = _GREETING_PATIENCE) -> Phrase:
         """Give a line as audio, made now if it never was.
@@ -82,6 +83,11 @@ class Lines:
         with contextlib.suppress(Exception):
             prompt = await self.phrase(self._config.silence_prompt)
             self.say(prompt)
+
+    @property
+    def has_apology(self) -> bool:
+        """Whether the line that says sorry is there."""
+        return self._phrases.get(self._key(APOLOGY)) is not None
 
     async def apologise_at_once(self) -> None:
         """Say sorry if the line is there; nothing is made for it, and nothing is raised."""

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from livekit import rtc
 
+from agent.ending import Ending
 from agent.logs import get_logger
 
 _UNTIL_SEEN = 0.25
@@ -61,6 +62,23 @@ class MediaWatch:
         while not self.lost:
             await self.look()
             await asyncio.sleep(_AFTER if self.seen else _UNTIL_SEEN)
+
+    async def judged_by(self, judge: Callable[[float], Awaitable[Ending | None]]) -> Ending | None:
+        """Wait until no packet has come for too long, and have the silence judged.
+
+        Shape: ``judge`` is told its seconds, and is not heard once packets come again.
+        """
+        while True:
+            await self.until_lost()
+            judging = asyncio.ensure_future(judge(self.silent_for))
+            back = asyncio.ensure_future(self.until_moved())
+            try:
+                await asyncio.wait([judging, back], return_when=asyncio.FIRST_COMPLETED)
+                if judging.done():
+                    return judging.result()
+            finally:
+                judging.cancel()
+                back.cancel()
 
     async def look(self) -> None:
         """Count once."""

@@ -20,6 +20,7 @@ from telephony.dial_request import DialRequest
 
 #: Units: seconds.
 _LOOK_EVERY: Final = 0.25
+_LONGEST_ANNOUNCEMENT: Final = 90.0
 
 
 class PoliteEnding:
@@ -65,6 +66,17 @@ class PoliteEnding:
         if not self.leaving:
             self.leaving = True
             self._start(self._leave(EndedReason.AGENT_HANGUP, farewell))
+
+    def leave_after(self, announcement: SpeechHandle) -> None:
+        """End the call once a caller outside the hours has heard the line that says so."""
+        self.leaving = True
+        self._start(self._close(announcement))
+
+    async def _close(self, announcement: SpeechHandle) -> None:
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(_spoke(announcement), _LONGEST_ANNOUNCEMENT)
+        await asyncio.sleep(TAIL)
+        self._end.decide(Ending(EndedReason.CLOSED))
 
     async def _leave(self, reason: EndedReason, farewell: SpeechHandle | None) -> None:
         """Let the farewell be heard to its end, then end the call."""

@@ -20,16 +20,15 @@ from livekit.api.room_service import RoomService
 from livekit.api.sip_service import SipService
 
 from agent.bridge_listening import listen_early
-from agent.connection_rating import ConnectionRating
 from agent.ending import End, Ending
 from agent.invitation import BRIDGE_GRACE, invitation
-from agent.leg import Leg, Report
+from agent.leg import Report
 from agent.logs import get_logger
+from agent.phone_leg import SAME_END, PhoneLeg
 from agent.verdicts import (
     RETURNED,
     carrier_wants_fewer,
     dial_failed,
-    left_after_answer,
     lost_answer,
     no_bridge_took_it,
     refusal_lost,
@@ -37,43 +36,27 @@ from agent.verdicts import (
 )
 from telephony.call import EndedReason
 from telephony.dial_request import DialRequest
-from telephony.events import EventType
 from telephony.worker_contract import CALLEE_IDENTITY, ReturnReason
-
-#: The participant attribute in which the bridge tells how the call stands.
-CALL_STATUS: Final = "sip.callStatus"
 
 #: For how long another bridge is waited for while none takes a call, before the permit goes back.
 #: It is taken off the time that the phone may ring; keep it well below the reaper's grace (10 s).
 _BRIDGE_PATIENCE: Final = 2.0
 
-#: How long two messages about the same end may be apart.
-_SAME_END: Final = 1.5
-
-#: How long a callee may be gone from the room without a reason. livekit-server closes every signal
-#: connection that had something to say in 7.5 seconds without Redis; bridge and agent then connect
-#: anew, and the phone was never hung up. Deleting the room sooner would leave it with nobody.
-_BACK_WITHIN: Final = 10.0
+#: How long two messages about the same end may be apart, before the answer.
+_SAME_END: Final = SAME_END
 
 #: What a dialling that was cancelled looks like, whoever cancelled it.
 _CANCELLED: Final = frozenset(
     {EndedReason.RING_TIMEOUT, EndedReason.NO_RESPONSE, EndedReason.BRIDGE_LOST}
 )
 
-#: Units: seconds. By then the library is subscribed to who came back, if it will be by itself.
-_SUBSCRIBED_WITHIN: Final = 0.5
-_TRIES_TO_LISTEN: Final = 8
-#: Units: seconds. By then packets have come from who is heard again.
-_HEARD_WITHIN: Final = 2.0
-
 log = get_logger(__name__)
 
 
-class SipLeg(Leg):
-    """A phone behind the SIP bridge."""
+class SipLeg(PhoneLeg):
+    """A phone that we ring."""
 
     identity = CALLEE_IDENTITY
-    phone = True
 
     def __init__(
         self,
@@ -90,29 +73,7 @@ class SipLeg(Leg):
         self._sip = sip
         self._rooms = rooms
         self._give_back = give_back
-        self._rang = False
-        self._seen = False
-        self._rating = ConnectionRating(self.identity)
-        self._there = asyncio.Event()
-        self._awaited = 0
-        self._settled = asyncio.Event()
-        self._settled.set()
         self._subscriptions.on(room, "track_published", self._on_published)
-        self._subscriptions.on(room, "participant_attributes_changed", self._on_attributes)
-        self._subscriptions.on(room, "connection_quality_changed", self._rating.on_quality)
-
-    def _answer(self) -> None:
-        self._rating.answered()
-        super()._answer()
-
-    async def why_silent(self, seconds: float) -> Ending | None:
-        """Judge a callee whose packets stopped so long ago: a dead bridge is no silent carrier."""
-        stopped = time.monotonic() - seconds
-        if not self._settled.is_set():
-            # Gone with its server, or back and not heard yet: no silence of its own.
-            await self._settled.wait()
-            await asyncio.sleep(_HEARD_WITHIN)
-        return await self._rating.why_silent(time.monotonic() - stopped)
 
     def _reach(self) -> None:
         # The permit recorded the dialling; a second word of it would only be noise.
@@ -164,7 +125,7 @@ class SipLeg(Leg):
         if ending.reason in _CANCELLED:
             # The bridge says the same when somebody takes the callee out of the room; the event
             # that tells so may be a moment behind. Without it nothing is guessed.
-            await self._left_or(_SAME_END / 5)
+            await self._ended_within(_SAME_END / 5)
         if carrier_wants_fewer(ending) and not self._rang:
             await self._return_permit(ReturnReason.TOO_FAST, otherwise=ending)
         elif refusal_lost(error, took) and not self._rang:
@@ -179,14 +140,10 @@ class SipLeg(Leg):
         if why is None:
             return
         # That it rang is told by other messages than the result, and may be a moment behind.
-        await self._left_or(_SAME_END / 5)
+        await self._ended_within(_SAME_END / 5)
         if not self._rang:
             log.warning("trunk_refused", why=why.value)
             await self._return_permit(why, otherwise=ending)
-
-    async def _left_or(self, timeout: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._end.wait(), timeout)
 
     async def _ring_guard(self) -> None:
         limit = (self._ring_limit + BRIDGE_GRACE).total_seconds()
@@ -200,86 +157,11 @@ class SipLeg(Leg):
     def _ring_limit(self) -> timedelta:
         return timedelta(seconds=self._request.limits.ring_timeout_seconds)
 
-    def _on_connected(self, participant: rtc.RemoteParticipant) -> None:
-        if participant.identity == self.identity:
-            self._there.set()
-        self._read_status(participant)
-
-    def _judge_leaving(self) -> None:
-        lost = left_after_answer(self.left, phone=True)
-        if self.answered.is_set() and lost.reason is EndedReason.BRIDGE_LOST:
-            self._there.clear()
-            self._start(self._lost_for_good(lost))
-        else:
-            super()._judge_leaving()
-
-    async def _lost_for_good(self, lost: Ending) -> None:
-        """End the call, unless the callee comes back with a bridge that had to connect anew."""
-        log.warning("callee_gone")
-        self._awaited += 1
-        self._settled.clear()
-        try:
-            await asyncio.wait_for(self._there.wait(), _BACK_WITHIN)
-            log.info("callee_back")
-            await self._listen_again()
-        except TimeoutError:
-            self._end.decide(lost)
-        finally:
-            self._awaited -= 1
-            if not self._awaited:
-                self._settled.set()
-
-    async def _listen_again(self) -> None:
-        """Subscribe anew to who came back to a new server before us.
-
-        The library believes that it is subscribed already, and asks for nothing.
-        """
-        for _ in range(_TRIES_TO_LISTEN):
-            await asyncio.sleep(_SUBSCRIBED_WITHIN)
-            callee = self.participant
-            if callee is None or self.audio_track is not None:
-                return
-            log.warning("callee_not_heard")
-            for publication in callee.track_publications.values():
-                publication.set_subscribed(False)
-                publication.set_subscribed(True)
-
     def _on_published(
         self, _: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
     ) -> None:
         if participant.identity == self.identity and not self.answered.is_set():
             self._start(listen_early(self._rooms, self._room, self.identity))
-
-    def _on_attributes(self, _: dict[str, str], participant: rtc.Participant) -> None:
-        self._read_status(participant)
-
-    def _read_status(self, participant: rtc.Participant) -> None:
-        if participant.identity != self.identity:
-            return
-        self._seen = True
-        match participant.attributes.get(CALL_STATUS):
-            case "ringing":
-                if not self._rang:
-                    self._rang = True
-                    self._report(EventType.CALL_RINGING)
-            case "active":
-                self._answer()
-            case "hangup" if self.answered.is_set():
-                self._start(self._hung_up())
-            case _:
-                pass
-
-    async def _hung_up(self) -> None:
-        # The reason comes with the participant's leaving, just behind this.
-        await asyncio.sleep(_SAME_END)
-        self._end.decide(Ending(EndedReason.CALLEE_HANGUP))
-
-    def _on_left(self, participant: rtc.RemoteParticipant) -> None:
-        super()._on_left(participant)
-        if participant.identity == self.identity and not self._end.decided:
-            self._there.clear()
-            if not self.answered.is_set():
-                self._start(self._left_before_answer())
 
     def _on_room_gone(self, reason: rtc.DisconnectReason.ValueType) -> None:
         never_came = self.permitted and not (self._seen or self.answered.is_set())
@@ -292,7 +174,7 @@ class SipLeg(Leg):
 
     async def _left_before_answer(self) -> None:
         # The result of the dialling says more than the leaving: give it time to come.
-        await self._left_or(2 * _SAME_END)
+        await self._ended_within(2 * _SAME_END)
         if self._there.is_set():
             return  # Our own connection, or the bridge's, was made anew.
         match self.left:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
 from livekit.agents import (
     ConversationItemAddedEvent,
@@ -14,6 +14,9 @@ from livekit.agents import (
 from livekit.agents.llm import ChatMessage
 
 from telephony.events import Turn
+
+#: What the other side is called: whom we call, or who calls us.
+Other = Literal["callee", "caller"]
 
 #: Marks a message that tells the model something; nobody said it.
 NOTE: Final = "telephony_note"
@@ -31,8 +34,9 @@ class Transcript:
     answer (they came while the agent was saying goodbye) are kept as well, by flush().
     """
 
-    def __init__(self, report: Callable[[Turn], None]) -> None:
+    def __init__(self, report: Callable[[Turn], None], *, other: Other = "callee") -> None:
         self._report = report
+        self._other: Other = other
         self._seen: set[str] = set()
         self._unanswered: list[str] = []
         self._spoke_from: float | None = None
@@ -55,11 +59,11 @@ class Transcript:
         item = event.item
         if not isinstance(item, ChatMessage) or item.id in self._seen or item.extra.get(NOTE):
             return
-        turn = turn_of(item)
+        turn = turn_of(item, other=self._other)
         if turn is None:
             return
         self._seen.add(item.id)
-        if turn.speaker == "callee":
+        if turn.speaker == self._other:
             self._unanswered.clear()
             turn = self._with_times(turn)
         self._report(turn)
@@ -69,7 +73,7 @@ class Transcript:
         text = " ".join(" ".join(self._unanswered).split())
         self._unanswered.clear()
         if text:
-            self._report(self._with_times(Turn(speaker="callee", text=text)))
+            self._report(self._with_times(Turn(speaker=self._other, text=text)))
 
     def _with_times(self, turn: Turn) -> Turn:
         if turn.started_at is not None:
@@ -81,13 +85,13 @@ class Transcript:
         return turn.model_copy(update=times)
 
 
-def turn_of(message: ChatMessage) -> Turn | None:
+def turn_of(message: ChatMessage, *, other: Other = "callee") -> Turn | None:
     """Make the turn of a spoken message; None for an empty one and for instructions."""
     text = " ".join((message.text_content or "").split())
     if not text or message.role not in {"user", "assistant"}:
         return None
     return Turn(
-        speaker="callee" if message.role == "user" else "agent",
+        speaker=other if message.role == "user" else "agent",
         text=text,
         started_at=_moment(message.metrics.get("started_speaking_at")),
         ended_at=_moment(message.metrics.get("stopped_speaking_at")),

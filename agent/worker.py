@@ -31,7 +31,12 @@ from agent.subscriptions import Subscriptions
 from agent.watchdog import Pulse, Watchdog
 from telephony.call import EndedReason
 from telephony.dial_request import DialRequest
-from telephony.worker_contract import ReturnReason, WorkerPresence
+from telephony.worker_contract import (
+    InboundAnswer,
+    InboundOffer,
+    ReturnReason,
+    WorkerPresence,
+)
 
 #: How long undelivered events and the ends of calls may hold up the process when it stops.
 _SETTLE: Final = 8.0
@@ -77,6 +82,10 @@ class FrontOffice:
         return await self._here(
             self._dialer.return_permit(request.attempt_id, request.attempt_token, why)
         )
+
+    async def offer(self, offer: InboundOffer) -> InboundAnswer | None:
+        """Offer a call that came in to the dialer."""
+        return await self._here(self._dialer.offer(offer))
 
     async def is_current(self, request: DialRequest) -> bool:
         """Ask the dialer whether this agent still is the one of its attempt."""

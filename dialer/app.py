@@ -42,6 +42,8 @@ from dialer.calls.looping import ended
 from dialer.calls.reap import Reaper
 from dialer.calls.rescue import Rescuer
 from dialer.console import routes as console_routes
+from dialer.inbound import routes as inbound_routes
+from dialer.inbound.unoffered import Unoffered
 from dialer.ingest import routes as ingest_routes
 from dialer.reading import BodyLimit
 from dialer.routing.directory import Directory
@@ -141,6 +143,12 @@ def build(settings: Settings) -> Dialer:
         deployment=settings.deployment,
         agent_lost=dispatcher.agent_lost,
         agent_left=rescuer.agent_left,
+        unowned=Unoffered(
+            rooms=services.rooms,
+            presence=services.presence,
+            agent_name=settings.livekit_agent_name,
+            now=_now,
+        ).look,
         now=_now,
     )
     return Dialer(
@@ -220,7 +228,14 @@ def assemble(services: Services, *, lifespan: Lifespan[FastAPI] | None = None) -
     problems.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(observe.Observed)
-    for routes in (calls_routes, health, workers_routes, ingest_routes, console_routes):
+    for routes in (
+        calls_routes,
+        health,
+        workers_routes,
+        inbound_routes,
+        ingest_routes,
+        console_routes,
+    ):
         app.include_router(routes.router)
     openapi.install(app)
     return app

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn
 
 import httpx
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer import doctor as doctoring
 from dialer import follow, migrations
-from dialer.adapters.database import Database
+from dialer.inbound.commands import numbers
 from dialer.routing.from_file import open_store
 from dialer.settings import ClientSettings, DatabaseSettings, Settings, TokenSettings, load
 from dialer.tenants.keys import Keys
 from dialer.tenants.tokens import Tokens
+from dialer.terminal import Tenant, fail, first_line, in_database, out, whole
 from telephony.call import DEFAULT_TENANT
-from telephony.errors import TelephonyError
 from trunks.cli import app as trunks
 from trunks.gateway import Provided
-
-T = TypeVar("T")
 
 app = typer.Typer(
     help="A telephony gateway: POST /calls, a phone rings, and an AI agent holds the talk.",
@@ -40,6 +35,7 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(numbers, name="numbers")
 app.add_typer(trunks, name="trunks")
 
 
@@ -49,20 +45,7 @@ def _for_every_command(context: typer.Context) -> None:  # pyright: ignore[repor
     context.obj = Provided(open_store)
 
 
-out = Console()
-err = Console(stderr=True)
-
 _ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
-
-
-def _fail(message: str, status: int = 1) -> NoReturn:
-    err.print(message, style="red", markup=False, highlight=False)
-    raise typer.Exit(status)
-
-
-def _whole(title: str) -> Column:
-    """Make a column of ids, which are there to be copied: other columns give way."""
-    return Column(title, no_wrap=True, min_width=len("call_") + 32)
 
 
 def _become(module: str, arguments: list[str]) -> NoReturn:
@@ -109,33 +92,9 @@ def migrate() -> None:
         before = migrations.current(url)
         migrations.upgrade(url)
     except SQLAlchemyError as error:
-        _fail(f"The database cannot be migrated: {_first_line(error)}")
+        fail(f"The database cannot be migrated: {first_line(error)}")
     head = migrations.head()
     out.print(f"The database is at {head}." if before == head else f"Migrated to {head}.")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _in_database(work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-    async def run() -> T:
-        database = Database(load(DatabaseSettings).database_url)
-        try:
-            async with database.transaction() as tx:
-                return await work(tx)
-        finally:
-            await database.close()
-
-    try:
-        return asyncio.run(run())
-    except TelephonyError as error:
-        _fail(error.message)
-    except SQLAlchemyError as error:
-        _fail(f"The database cannot be used; has `dialer migrate` run? {_first_line(error)}")
-
-
-Tenant = Annotated[str, typer.Option(help="The tenant that the key belongs to.")]
 
 
 @keys.command("create")
@@ -146,15 +105,15 @@ def create_key(
 ) -> None:
     """Make a key and print it: this once, it is stored as a hash."""
     life = None if days is None else timedelta(days=days)
-    made = _in_database(lambda tx: Keys(tx, tenant).create(name, now=datetime.now(UTC), life=life))
+    made = in_database(lambda tx: Keys(tx, tenant).create(name, now=datetime.now(UTC), life=life))
     typer.echo(made.secret)
 
 
 @keys.command("list")
 def list_keys(tenant: Tenant = DEFAULT_TENANT) -> None:
     """List the keys."""
-    table = Table(_whole("id"), "name", "begins with", "made", "expires", "revoked")
-    for key in _in_database(lambda tx: Keys(tx, tenant).list()):
+    table = Table(whole("id"), "name", "begins with", "made", "expires", "revoked")
+    for key in in_database(lambda tx: Keys(tx, tenant).list()):
         table.add_row(
             key.id,
             key.name,
@@ -168,7 +127,7 @@ def list_keys(tenant: Tenant = DEFAULT_TENANT) -> None:
 @keys.command("revoke")
 def revoke_key(key_id: str, tenant: Tenant = DEFAULT_TENANT) -> None:
     """End a key at once."""
-    _in_database(lambda tx: Keys(tx, tenant).revoke(key_id, now=datetime.now(UTC)))
+    in_database(lambda tx: Keys(tx, tenant).revoke(key_id, now=datetime.now(UTC)))
     out.print("The key is revoked.")
 
 
@@ -213,7 +172,7 @@ def _client() -> httpx.Client:
         found: dict[str, Any] = json.loads(sandbox.read_text(encoding="utf-8"))
         url, key = url or found["api_url"], key or found["api_key"]
     if not (url and key):
-        _fail(
+        fail(
             "Set DIALER_URL and DIALER_API_KEY (dialer keys create), or start the sandbox "
             "(dialer up) in this folder.",
             2,
@@ -226,15 +185,15 @@ def _answer(answer: httpx.Response) -> dict[str, Any]:
         return answer.json()
     try:
         problem = answer.json()
-        _fail(f"{problem['code']}: {problem['detail']} {problem.get('hint', '')}".strip())
+        fail(f"{problem['code']}: {problem['detail']} {problem.get('hint', '')}".strip())
     except (ValueError, KeyError):
-        _fail(f"The API answered {answer.status_code}.")
+        fail(f"The API answered {answer.status_code}.")
 
 
 def _variables(pairs: list[str]) -> dict[str, str]:
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
-        _fail(f"Write variables as name=value, not {wrong[0]}.", 2)
+        fail(f"Write variables as name=value, not {wrong[0]}.", 2)
     return dict(pair.split("=", 1) for pair in pairs)
 
 
@@ -261,7 +220,7 @@ def call(
         with _client() as client:
             ended = _place_and_follow(client, order, quiet=as_json)
     except httpx.HTTPError as error:
-        _fail(f"The API cannot be reached: {_first_line(error)}")
+        fail(f"The API cannot be reached: {first_line(error)}")
     if as_json:
         typer.echo(json.dumps(ended, indent=2))
     raise typer.Exit(0 if ended["outcome"] == "completed" else 1)
@@ -281,6 +240,12 @@ def _place_and_follow(
         return follow.to_the_end(client, placed)
 
 
+def _with_whom(one: dict[str, Any]) -> str:
+    if one["direction"] == "inbound":
+        return f"from {one['caller_id'] or 'a hidden number'}"
+    return one["phone_number"] or one["call_type"]
+
+
 @app.command()
 def calls(
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
@@ -292,12 +257,12 @@ def calls(
         with _client() as client:
             found = _answer(client.get("/calls", params=wanted))["calls"]
     except httpx.HTTPError as error:
-        _fail(f"The API cannot be reached: {_first_line(error)}")
-    table = Table("queued", "number", "status", "outcome", "reason", "seconds", _whole("id"))
+        fail(f"The API cannot be reached: {first_line(error)}")
+    table = Table("queued", "number", "status", "outcome", "reason", "seconds", whole("id"))
     for one in found:
         table.add_row(
             one["timestamps"]["queued_at"][11:19],
-            one["phone_number"] or one["call_type"],
+            _with_whom(one),
             one["status"] + (f" ({one['waiting_for']})" if one["waiting_for"] else ""),
             one["outcome"] or "",
             one["ended_reason"] or "",

@@ -29,6 +29,7 @@ class Failpoint(StrEnum):
     PERMIT_AFTER_COMMIT = "permit.after_commit"
     RETURN_AFTER_COMMIT = "return.after_commit"
     EVENTS_AFTER_COMMIT = "events.after_commit"
+    OFFER_AFTER_COMMIT = "offer.after_commit"
 
 
 class _Armed:

@@ -51,7 +51,8 @@ def line(event: dict[str, Any]) -> str | None:
     """Tell one event in words; None for what only machines want to know."""
     kind, data = event["type"], event["data"]
     if kind == "call.turn":
-        who = "[cyan]agent [/]" if data["speaker"] == "agent" else "[magenta]callee[/]"
+        agent = data["speaker"] == "agent"
+        who = "[cyan]agent [/]" if agent else f"[magenta]{data['speaker']}[/]"
         return f"{who} {escape(data['text'])}"
     if kind == "call.waiting":
         return f"waiting for {data['waiting_for'].replace('_', ' ')}"

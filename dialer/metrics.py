@@ -51,6 +51,12 @@ TRUNK_REFUSALS = Counter(
     ["trunk", "why"],
     registry=REGISTRY,
 )
+INBOUND_OFFERS = Counter(
+    "telephony_inbound_offers",
+    "Calls to our own numbers that workers offered to this process: taken, or why not.",
+    ["result"],
+    registry=REGISTRY,
+)
 LIVEKIT_WEBHOOKS = Counter(
     "telephony_livekit_webhooks",
     "Webhooks of LiveKit's that were taken, or ignored because they are about no call of ours.",

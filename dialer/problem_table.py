@@ -82,6 +82,11 @@ PROBLEMS: dict[str, Problem] = {
         "The first request with this key is still being worked on",
         "Send the same request again after Retry-After seconds.",
     ),
+    "number_taken": Problem(
+        409,
+        "This number is somebody else's",
+        "A number belongs to one tenant of a deployment: take it away there first.",
+    ),
     "permit_refused": Problem(
         409,
         "This attempt may not be dialled",

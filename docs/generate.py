@@ -39,6 +39,7 @@ _NOTE = "<!-- Written by `python -m docs.generate`: change the code, not this. -
 
 EVENTS: dict[EventType, str] = {
     EventType.CALL_QUEUED: "The call was taken and waits.",
+    EventType.CALL_RECEIVED: "Somebody calls one of our numbers; the call rings.",
     EventType.CALL_WAITING: "It waits for something in particular.",
     EventType.CALL_DISPATCHING: "A worker was asked into the attempt's room.",
     EventType.CALL_REQUEUED: "Nobody came, or a trunk refused it; nobody was rung; it waits again.",
@@ -215,7 +216,7 @@ def endings() -> str:
     rows: list[list[str]] = []
     for reason in EndedReason:
         outcome = f"`{OUTCOME[reason].value}`"
-        if reason is EndedReason.API_HANGUP:
+        if reason in (EndedReason.API_HANGUP, EndedReason.CALLER_HANGUP):
             outcome += f", or `{Outcome.CANCELED.value}` before the answer"
         if reason is EndedReason.MEDIA_TIMEOUT:
             outcome += f", or `{Outcome.FAILED.value}` when none ever came"

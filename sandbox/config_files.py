@@ -70,8 +70,9 @@ def livekit_server(ports: Ports, kept: Secrets, webhook_url: str | None, which: 
         },
         "redis": {"address": ports.reach("redis")},
         "keys": {kept.livekit_key: kept.livekit_secret},
-        # Rooms are made by the dialer only; joining must never make one.
-        "room": {"auto_create": False},
+        # livekit-sip's own token cannot make a room, so a caller's is made by joining it; who may
+        # join is the tokens' business all the same (docs/decisions/0010).
+        "room": {"auto_create": True, "empty_timeout": 30, "departure_timeout": 10},
         "logging": {"level": "info", "json": True},
     }
     if webhook_url:

@@ -63,7 +63,7 @@ class Limits(Part):
 class Said(Part):
     """One turn of the conversation so far."""
 
-    speaker: Literal["agent", "callee"]
+    speaker: Literal["agent", "callee", "caller"]
     text: str = Field(repr=False)
 
 
@@ -82,8 +82,10 @@ class Rescue(Part):
 class DialRequest(Part):
     """One attempt, as the worker receives it.
 
-    Shape: ``phone_number``, ``caller_id`` and ``trunk_id`` are set for sip and None for voip.
-    ``attempt_token`` opens this attempt's internal routes and nothing else.
+    Shape: ``phone_number`` is the number that is dialled and ``caller_id`` the one that it is
+    dialled from, whoever dials; they and ``trunk_id`` are None for voip, and of a call that came in
+    ``trunk_id`` and a withheld ``caller_id``. ``attempt_token`` opens this attempt's internal
+    routes and nothing else.
     """
 
     version: Literal[1] = DIAL_REQUEST_VERSION
@@ -99,6 +101,10 @@ class DialRequest(Part):
     other_trunks: bool = False
     limits: Limits
     agent: AgentConfig
+    #: Who the other side is in the room of a call that came in; the bridge names them.
+    leg_identity: str | None = Field(default=None, repr=False)
+    #: Said in the agent's voice instead of a conversation; then the call is over.
+    announcement: str | None = None
     #: None for a call that is yet to be made.
     rescue: Rescue | None = None
     variables: dict[str, str] = Field(default_factory=dict[str, str], repr=False)

@@ -19,6 +19,7 @@ class EventType(StrEnum):
     """The closed list of event types; the public event stream shows all of them."""
 
     CALL_QUEUED = "call.queued"
+    CALL_RECEIVED = "call.received"
     CALL_WAITING = "call.waiting"
     CALL_DISPATCHING = "call.dispatching"
     CALL_REQUEUED = "call.requeued"
@@ -56,6 +57,12 @@ class Data(BaseModel):
 
 class Nothing(Data):
     """No data beyond the type and the time."""
+
+
+class Received(Data):
+    """Somebody calls one of our numbers; ``bridge_call_id`` is the bridge's name for the call."""
+
+    bridge_call_id: str
 
 
 class Waiting(Data):
@@ -111,7 +118,7 @@ class Turn(Data):
     Units: ``started_at`` and ``ended_at`` are times of day; None where the engine tells none.
     """
 
-    speaker: Literal["agent", "callee"]
+    speaker: Literal["agent", "callee", "caller"]
     text: str
     started_at: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None
@@ -175,6 +182,7 @@ class RoomParticipant(Data):
 
 DATA: dict[EventType, type[Data]] = {
     EventType.CALL_QUEUED: Nothing,
+    EventType.CALL_RECEIVED: Received,
     EventType.CALL_WAITING: Waiting,
     EventType.CALL_DISPATCHING: Dispatching,
     EventType.CALL_REQUEUED: Requeued,

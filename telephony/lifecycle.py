@@ -14,6 +14,12 @@ from telephony.events import EventType
 _S = CallStatus
 _E = EventType
 
+#: What a call begins with, and as what: one that we make is queued, one that comes in rings.
+BIRTH: dict[EventType, CallStatus] = {
+    _E.CALL_QUEUED: _S.QUEUED,
+    _E.CALL_RECEIVED: _S.RINGING,
+}
+
 TRANSITIONS: dict[CallStatus, dict[EventType, CallStatus]] = {
     _S.QUEUED: {
         _E.CALL_DISPATCHING: _S.DISPATCHING,
@@ -72,8 +78,9 @@ def advance(status: CallStatus, event: EventType) -> CallStatus:
 
 
 def mermaid() -> str:
-    """Draw TRANSITIONS as a Mermaid state diagram."""
-    lines = ["stateDiagram-v2", "    [*] --> queued"]
+    """Draw BIRTH and TRANSITIONS as a Mermaid state diagram."""
+    lines = ["stateDiagram-v2"]
+    lines += [f"    [*] --> {status}: {event}" for event, status in BIRTH.items()]
     for status, row in TRANSITIONS.items():
         lines += [f"    {status} --> {after}: {event}" for event, after in row.items()]
     return "\n".join([*lines, "    ended --> [*]"]) + "\n"

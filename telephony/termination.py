@@ -57,10 +57,13 @@ OUTCOME: dict[EndedReason, Outcome] = {
     _R.AGENT_ERROR: _O.FAILED,
     _R.TRUNK_MISCONFIGURED: _O.FAILED,
     _R.CALLEE_HANGUP: _O.COMPLETED,
+    _R.CLOSED: _O.COMPLETED,
+    _R.BLOCKED: _O.DECLINED,
     _R.AGENT_HANGUP: _O.COMPLETED,
     _R.SILENCE: _O.COMPLETED,
     _R.MAX_DURATION: _O.COMPLETED,
-    # These two depend on how far the call had come; see outcome().
+    # These depend on how far the call had come; see outcome().
+    _R.CALLER_HANGUP: _O.COMPLETED,
     _R.API_HANGUP: _O.COMPLETED,
     _R.MEDIA_TIMEOUT: _O.COMPLETED,
 }
@@ -117,6 +120,9 @@ CAUSE_BY_REASON: dict[EndedReason, int] = {
     _R.CARRIER_ERROR: 41,
     _R.CARRIER_UNAVAILABLE: 41,
     _R.CALLEE_HANGUP: 16,
+    _R.CALLER_HANGUP: 16,
+    _R.CLOSED: 16,
+    _R.BLOCKED: 21,
     _R.AGENT_HANGUP: 16,
     _R.API_HANGUP: 16,
     _R.SILENCE: 16,
@@ -134,6 +140,10 @@ CAUSE_BY_REASON: dict[EndedReason, int] = {
 }
 
 
+#: Ends on request, which before the answer are no conversation.
+_BEFORE_THE_ANSWER = frozenset({_R.API_HANGUP, _R.CALLER_HANGUP})
+
+
 def reason_for_sip(code: int) -> EndedReason:
     """Name the reason for a SIP final response that ended the call before it was answered."""
     if code in REASON_BY_SIP:
@@ -149,7 +159,7 @@ def outcome(reason: EndedReason, *, answered: bool, media_seen: bool = True) -> 
     Shape: ``answered`` is whether 200 OK was seen; ``media_seen`` whether any RTP of the callee's
     arrived.
     """
-    if reason is _R.API_HANGUP and not answered:
+    if reason in _BEFORE_THE_ANSWER and not answered:
         return _O.CANCELED
     if reason is _R.MEDIA_TIMEOUT and not (answered and media_seen):
         return _O.FAILED
@@ -179,6 +189,7 @@ def cause(
 #: Who ends a call for each reason, where the witness did not say.
 ENDED_BY: dict[EndedReason, EndedBy] = {
     _R.CALLEE_HANGUP: EndedBy.CALLEE,
+    _R.CALLER_HANGUP: EndedBy.CALLER,
     _R.BUSY: EndedBy.CALLEE,
     _R.DECLINED: EndedBy.CALLEE,
     _R.AGENT_HANGUP: EndedBy.AGENT,
@@ -186,6 +197,8 @@ ENDED_BY: dict[EndedReason, EndedBy] = {
     _R.API_HANGUP: EndedBy.API,
     _R.RING_TIMEOUT: EndedBy.PLATFORM,
     _R.MAX_DURATION: EndedBy.PLATFORM,
+    _R.CLOSED: EndedBy.PLATFORM,
+    _R.BLOCKED: EndedBy.PLATFORM,
     _R.MEDIA_TIMEOUT: EndedBy.PLATFORM,
     _R.NO_RESPONSE: EndedBy.PLATFORM,
     _R.NO_AGENT: EndedBy.PLATFORM,

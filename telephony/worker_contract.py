@@ -10,6 +10,7 @@
   was rung with the permit, and nobody will be.
 - ``POST /internal/attempts/{attempt_id}/events``: EventBatch, bearer token of that attempt;
   200 Acknowledged.
+- ``POST /internal/inbound``: InboundOffer, bearer token of the worker; 200 InboundAnswer.
 - ``GET /internal/attempts/{attempt_id}``: bearer token of that attempt; 200 Standing.
 - ``POST /internal/attempts/{attempt_id}/takeover``: TakeOver, bearer token of that attempt;
   200 Standing.
@@ -19,10 +20,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from telephony.call import Direction
 from telephony.events import EventType
 
 PRESENCE_INTERVAL = timedelta(seconds=1)
@@ -139,6 +141,56 @@ class Standing(Message):
     """Whether the asker still is the agent of this attempt."""
 
     current: bool
+
+
+class InboundJob(Message):
+    """The metadata of the job that a dispatch rule starts: a call that came in, still unknown."""
+
+    # The rule is written by an operator's tool, which may have more to say.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    direction: Literal[Direction.INBOUND] = Direction.INBOUND
+
+
+class InboundOffer(Message):
+    """A call came in, and its agent asks the dialer what to do with it.
+
+    Shape: ``asked_by`` names one asking, however often it is sent. ``bridge_call_id`` is the
+    bridge's own name for the call. ``called`` and ``caller`` are what the bridge tells of the
+    numbers, as it tells them; ``caller`` is None where it was withheld.
+    """
+
+    asked_by: str = Field(min_length=1, max_length=64)
+    bridge_call_id: str = Field(min_length=1, max_length=64)
+    room: str = Field(min_length=1, max_length=128)
+    leg_identity: str = Field(min_length=1, max_length=128, repr=False)
+    called: str = Field(max_length=64, repr=False)
+    caller: str | None = Field(default=None, max_length=64, repr=False)
+
+
+class InboundRefused(StrEnum):
+    """Why an inbound call gets no agent."""
+
+    #: The number is nobody's here, or was switched off.
+    UNKNOWN_NUMBER = "unknown_number"
+    #: The number's owner takes no calls from this caller.
+    BLOCKED = "blocked"
+    #: The number's agent is not in the agents file, or needs what an inbound call does not give.
+    NO_AGENT = "no_agent"
+    #: Another agent has the call: leave it alone.
+    TAKEN = "taken"
+    #: The call is over.
+    OVER = "over"
+
+
+class InboundAnswer(Message):
+    """What to do with an inbound call: answer it as briefed, or refuse it.
+
+    Shape: ``request`` is a DialRequest; one of the two is set.
+    """
+
+    request: str | None = Field(default=None, repr=False)
+    refused: InboundRefused | None = None
 
 
 class ReportedEvent(Message):

@@ -155,6 +155,11 @@ attempts = Table(
     Column("trunk", String(64)),
     #: The names of the trunks that refused it before the callee's network; none is tried again.
     Column("refused_by", JSON),
+    #: Of a call that came in: the bridge's name for it, and for who is at its other end.
+    Column("bridge_call_id", String(64)),
+    Column("leg_identity", String(128)),
+    #: Said to a caller outside the hours, instead of a conversation.
+    Column("announcement", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("claimed_at", UtcDateTime),
     Column("agent_joined_at", UtcDateTime),
@@ -171,6 +176,7 @@ attempts = Table(
     UniqueConstraint("tenant_id", "call_id", "number", name="uq_attempts_call_number"),
     Index("ix_attempts_state", "state", "created_at"),
     Index("ix_attempts_room", "room"),
+    Index("uq_attempts_bridge_call_id", "bridge_call_id", unique=True),
 )
 
 events = Table(
@@ -191,6 +197,25 @@ events = Table(
     UniqueConstraint(
         "tenant_id", "call_id", "attempt_id", "source", "source_sequence", name="uq_events_witness"
     ),
+)
+
+inbound_numbers = Table(
+    "inbound_numbers",
+    metadata,
+    Column("tenant_id", String(64), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    #: In E.164; one number is one tenant's, for who calls it names none.
+    Column("number", String(32), nullable=False, unique=True),
+    Column("agent", String(128), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    #: See dialer/inbound/hours.py; null is open always.
+    Column("hours", JSON(none_as_null=True)),
+    Column("closed_message", Text),
+    Column("overflow_number", String(32)),
+    Column("blocked_callers", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
 )
 
 idempotency_keys = Table(

@@ -69,11 +69,13 @@ class Agents:
 
     def __init__(self, described: Mapping[str, Described]) -> None:
         self._described = dict(described)
-        #: What every worker keeps ready for the moment in which it must step in for another.
-        self.standing_in: list[PhraseWanted] = []
-        for wanted in (phrase for one in described.values() for phrase in _standing_in(one)):
-            if wanted not in self.standing_in:  # agents with the same voice share it
-                self.standing_in.append(wanted)
+        #: What every worker keeps ready: for the moment in which it must step in for another, and
+        #: for callers, who hear ringing until their greeting is there.
+        self.kept_ready: list[PhraseWanted] = []
+        lines = [(one, line) for line in ("rescue_line", "greeting") for one in described.values()]
+        for wanted in (phrase for one, line in lines for phrase in _phrase(one, line)):
+            if wanted not in self.kept_ready:  # agents with the same voice share it
+                self.kept_ready.append(wanted)
 
     @property
     def names(self) -> list[str]:
@@ -96,9 +98,9 @@ class Agents:
         return AgentConfig(name=name, models=described.models, **plain)
 
 
-def _standing_in(described: Described) -> list[PhraseWanted]:
+def _phrase(described: Described, line: str) -> list[PhraseWanted]:
     try:
-        text = _render(described.rescue_line, described.variables)
+        text = _render(getattr(described, line), described.variables)
     except Refused:
         # It depends on the call, and is made when it is needed.
         return []

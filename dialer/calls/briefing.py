@@ -7,7 +7,7 @@ from typing import Any
 
 from dialer.admission.agents import Agents
 from dialer.tenants.tokens import Tokens
-from telephony.call import CallType
+from telephony.call import CallType, Direction
 from telephony.dial_request import DialRequest, Limits, Rescue
 
 
@@ -26,6 +26,8 @@ def dial_request(
     tokens: Tokens,
     other_trunks: bool = False,
     rescue: Rescue | None = None,
+    leg_identity: str | None = None,
+    announcement: str | None = None,
 ) -> DialRequest:
     """Brief the worker on one claimed attempt; ``call`` is a row of ``calls``.
 
@@ -37,6 +39,7 @@ def dial_request(
         attempt_id=attempt_id,
         attempt_token=tokens.mint_attempt_token(attempt_id, call["tenant_id"], fence),
         call_type=CallType(call["call_type"]),
+        direction=Direction(call["direction"]),
         phone_number=call["phone_number"],
         caller_id=call["caller_id"],
         trunk_id=trunk_id,
@@ -46,6 +49,8 @@ def dial_request(
             max_duration_seconds=call["max_duration_seconds"],
         ),
         agent=agents.resolve(call["agent"], call["variables"]),
+        leg_identity=leg_identity,
+        announcement=announcement,
         rescue=rescue,
         variables=call["variables"],
         metadata=call["metadata"],

@@ -18,7 +18,14 @@ from dialer.adapters.tables import attempts, calls, events
 from dialer.calls.record import Fact, lock_call, record
 from dialer.routing import slots
 from dialer.routing.trunk import Trunk
-from telephony.call import AttemptState, CallStatus, CallType, EndedReason, WaitingFor
+from telephony.call import (
+    AttemptState,
+    CallStatus,
+    CallType,
+    Direction,
+    EndedReason,
+    WaitingFor,
+)
 from telephony.events import EventType, Source
 from telephony.termination import ENDED_BY
 
@@ -68,6 +75,8 @@ _COLUMNS: list[Any] = [
     attempts.c.room,
     attempts.c.trunk,
     attempts.c.refused_by,
+    attempts.c.leg_identity,
+    attempts.c.announcement,
     attempts.c.dispatches,
     attempts.c.dispatched_at,
     attempts.c.lease_expires_at,
@@ -79,6 +88,7 @@ _COLUMNS: list[Any] = [
     attempts.c.answered_at,
     attempts.c.ended_at,
     calls.c.call_type,
+    calls.c.direction,
     calls.c.status,
     calls.c.waiting_for,
     calls.c.phone_number,
@@ -140,6 +150,13 @@ async def open_attempts(connection: AsyncConnection, *states: AttemptState) -> l
 
 class TrunkFull(Exception):
     """The trunk carries as many calls as it may: the claim is taken back with its transaction."""
+
+
+def has_an_agent(seen: Row[Any]) -> bool:
+    """Tell whether the attempt's agent is to be looked after: it talks, or is about to answer."""
+    if seen.state == AttemptState.ANSWERED.value:
+        return True
+    return seen.state == AttemptState.RINGING.value and seen.direction == Direction.INBOUND.value
 
 
 async def claim(

@@ -20,12 +20,10 @@ from dialer.wiring import Services
 from telephony.call import CallStatus, EndedBy, EndedReason
 from telephony.errors import Unavailable
 from telephony.events import EventType, Source
-from telephony.worker_contract import BROWSER_IDENTITY, CALLEE_IDENTITY
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _NOT_DIALLED = {CallStatus.QUEUED, CallStatus.DISPATCHING}
-_LEGS = {CALLEE_IDENTITY, BROWSER_IDENTITY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,8 @@ async def _write(
 async def _let_go(room: str, was: CallStatus, wired: Services) -> None:
     try:
         if was not in _NOT_DIALLED:
-            legs = _LEGS & {member.identity for member in await wired.rooms.participants(room)}
+            members = await wired.rooms.participants(room)
+            legs = [member.identity for member in members if member.is_leg]
             for identity in legs:
                 await wired.rooms.remove_participant(room, identity)
             if legs:

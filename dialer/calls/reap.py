@@ -28,7 +28,6 @@ from dialer.calls.sweep import Sweep
 from telephony.call import AttemptState, CallStatus, CallType, EndedReason
 from telephony.errors import Unavailable
 from telephony.events import EventType, Source
-from telephony.worker_contract import BROWSER_IDENTITY, CALLEE_IDENTITY
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -41,7 +40,6 @@ _DESERTED = "deserted"
 _LEAST_PAUSE = 0.5
 #: A worker that reported something so lately will report the rest.
 _RECENT = timedelta(seconds=5)
-_LEGS = {CALLEE_IDENTITY, BROWSER_IDENTITY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +78,7 @@ class Scene:
     @property
     def leg(self) -> RoomMember | None:
         """Give the other side: the phone or the browser."""
-        return next((member for member in self.members if member.identity in _LEGS), None)
+        return next((member for member in self.members if member.is_leg), None)
 
     @property
     def has_agent(self) -> bool:
@@ -110,6 +108,7 @@ class Reaper:
         deployment: str,
         agent_lost: Callable[[Row[Any]], Awaitable[None]],
         agent_left: Callable[[Row[Any]], None] = lambda _: None,
+        unowned: Callable[[RoomState], Awaitable[None]] | None = None,
         now: Callable[[], datetime],
         patience: Patience | None = None,
     ) -> None:
@@ -128,6 +127,7 @@ class Reaper:
             suspicions=self._suspicions,
             ended_room=self._patience.ended_room,
             stray_room=self._patience.stray_room,
+            unowned=unowned,
             now=now,
         )
 
@@ -230,7 +230,7 @@ class Reaper:
         """
         settling, lost = self._patience.settling, EndedReason.LOST
         if scene.leg is not None and not scene.has_agent:
-            if scene.seen.state == _ANSWERED and self._alone_for_long(scene):
+            if claims.has_an_agent(scene.seen) and self._alone_for_long(scene):
                 self._agent_left(scene.seen)
             return [Verdict("agent gone", self._patience.agent_gone, lost, "its agent is gone")]
         if scene.leg is None and not scene.has_agent:

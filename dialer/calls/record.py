@@ -217,6 +217,7 @@ def _completed(data: Ended, call: Row[Any], fact: Fact) -> Ended:
 #: What a leg that is taken out on request looks like to those who only see it go.
 _LIKE_A_HANGUP = {
     EndedReason.CALLEE_HANGUP,
+    EndedReason.CALLER_HANGUP,
     EndedReason.RING_TIMEOUT,
     EndedReason.NO_RESPONSE,
     EndedReason.LOST,

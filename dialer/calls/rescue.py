@@ -1,4 +1,6 @@
-"""Find another agent for an answered call that lost its own, before the callee hangs up.
+"""Find another agent for a call that lost its own, before the other side hangs up.
+
+That is an answered call, or one that came in and rings while its agent gets ready.
 
 LiveKit keeps a participant whose process was killed for some twenty seconds, which is too long for
 somebody who listens to silence. So the workers' presence is believed first: a worker that is silent
@@ -28,13 +30,12 @@ from dialer.calls.suspicion import Suspicions
 from dialer.calls.takeover import Takeover
 from dialer.tenants.tokens import Tokens
 from dialer.workers.presence import LiveWorker, Presence
-from telephony.call import AttemptState, EndedReason
+from telephony.call import AttemptState, Direction, EndedReason
 from telephony.errors import TelephonyError, Unavailable
-from telephony.worker_contract import BROWSER_IDENTITY, CALLEE_IDENTITY, PRESENCE_SILENT
+from telephony.worker_contract import BROWSER_IDENTITY, PRESENCE_SILENT
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-_LEGS = {CALLEE_IDENTITY, BROWSER_IDENTITY}
 SILENT = "worker_silent"
 NOT_HELD = "call_not_held"
 STUCK = "agent_stuck"
@@ -47,8 +48,8 @@ class Haste:
 
     Shape: ``not_held`` is how long a worker must do without a call that is its own, ``seat`` how
     long a free seat is waited for, ``starts`` a worker that is starting, ``joins`` how long an
-    agent may take to join, ``speaks`` from then until it speaks. ``forget_after`` is a gap between
-    two looks that makes us deaf.
+    agent may take to join, ``speaks`` from then until it speaks, and ``answers`` until it answers a
+    caller who still hears ringing. ``forget_after`` is a gap between two looks that makes us deaf.
     """
 
     look_every: timedelta = timedelta(seconds=0.5)
@@ -59,6 +60,7 @@ class Haste:
     starts: timedelta = timedelta(seconds=10)
     joins: timedelta = timedelta(seconds=4)
     speaks: timedelta = timedelta(seconds=8)
+    answers: timedelta = timedelta(seconds=18)
     forget_after: timedelta = timedelta(seconds=3)
 
 
@@ -113,7 +115,10 @@ class Rescuer:
         self._suspicions.begin(now)
         left, self._left = self._left, set()
         async with self._database.reading() as connection:
-            answered = await claims.open_attempts(connection, AttemptState.ANSWERED)
+            found = await claims.open_attempts(
+                connection, AttemptState.ANSWERED, AttemptState.RINGING
+            )
+        answered = [seen for seen in found if claims.has_an_agent(seen)]
         workers = {one.worker_id: one for one in await self._presence.live()} if answered else {}
         self._heard |= {name: worker.seen_at for name, worker in workers.items()}
         for seen in answered:
@@ -193,7 +198,7 @@ class Rescuer:
     async def _leg_waits(self, seen: Row[Any]) -> bool:
         """Say whether somebody is on the line; where nobody is, the reaper finds out why."""
         members = await self._rooms.participants(seen.room)
-        return any(_on_the_line(member) for member in members)
+        return any(_on_the_line(member, seen) for member in members)
 
     async def _rescue(self, seen: Row[Any], why: str) -> None:
         now = self._now()
@@ -207,15 +212,15 @@ class Rescuer:
                     Claim.of(seen), EndedReason.LOST, "its agents were lost, one after another"
                 )
             return
-        log.warning("agent lost", attempt_id=seen.attempt_id, why=why, rescue=begun.rescue.number)
+        log.warning("agent lost", attempt_id=seen.attempt_id, why=why, rescue=begun.number)
         await self._signals.call_changed(seen.tenant_id, seen.call_id)
         try:
-            await self._ask_another(begun)
+            await self._ask_another(begun, seen)
         except Unavailable:
             # Nobody will join; the deadline ends the call, or LiveKit's own end of it does.
             log.warning("rescue not dispatched", attempt_id=seen.attempt_id)
 
-    async def _ask_another(self, begun: Takeover) -> None:
+    async def _ask_another(self, begun: Takeover, seen: Row[Any]) -> None:
         mine = begun.mine
         row: Any = begun.call
         try:
@@ -226,6 +231,8 @@ class Rescuer:
                 trunk_id=None,
                 agents=self._agents,
                 tokens=self._tokens,
+                leg_identity=seen.leg_identity,
+                announcement=seen.announcement,
                 rescue=begun.rescue,
             )
         except Unavailable:
@@ -265,7 +272,13 @@ class Rescuer:
         if seen.agent_joined_at is None:
             late = self._now() - seen.dispatched_at >= self._haste.joins
         else:
-            late = self._now() - seen.agent_joined_at >= self._haste.speaks
+            # Somebody who still hears ringing can wait for a greeting that must be made.
+            if seen.answered_at is None:
+                late = self._now() - seen.agent_joined_at >= self._haste.answers
+            else:
+                # Who answered a caller without being ready says sorry, and is let finish.
+                began = max(seen.agent_joined_at, seen.answered_at)
+                late = self._now() - began >= self._haste.speaks
         if late:
             message = "no agent took it over in time"
             await self._give_up(Claim.of(seen), EndedReason.LOST, message)
@@ -291,6 +304,8 @@ def _has_seat(worker: LiveWorker) -> bool:
     return worker.presence.live_calls < worker.presence.capacity
 
 
-def _on_the_line(member: RoomMember) -> bool:
-    phone = member.identity == CALLEE_IDENTITY
-    return member.identity in _LEGS and (not phone or member.sip_status == "active")
+def _on_the_line(member: RoomMember, seen: Row[Any]) -> bool:
+    if not member.is_leg or member.identity == BROWSER_IDENTITY:
+        return member.is_leg
+    inbound = seen.direction == Direction.INBOUND.value
+    return member.sip_status == "active" or (inbound and member.sip_status == "ringing")

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from telephony.worker_contract import BROWSER_IDENTITY, CALLEE_IDENTITY
+
 #: A room that nobody joins closes after this; the dispatcher decides long before.
 EMPTY_TIMEOUT = timedelta(seconds=30)
 #: A room that everyone left closes after this; it spans an agent's reconnection.
@@ -45,6 +47,14 @@ class RoomMember:
     kind: ParticipantKind
     joined_at: datetime
     sip_status: str | None = None
+
+    @property
+    def is_leg(self) -> bool:
+        """Whether it is the call's other side: a phone behind the bridge, or the browser."""
+        return self.kind is ParticipantKind.SIP or self.identity in _LEGS
+
+
+_LEGS = frozenset({CALLEE_IDENTITY, BROWSER_IDENTITY})
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from dialer.problems import BadRequest
 from dialer.querying import KNOWN_PARAMETERS_ONLY
 from dialer.tenants.authenticate import TenantId, TenantRoute
 from dialer.wiring import services
-from telephony.call import CallStatus, CallType, Outcome
+from telephony.call import CallStatus, CallType, Direction, Outcome
 from telephony.events import EventType
 from telephony.numbers import E164
 
@@ -116,6 +116,7 @@ async def list_calls(
     status: CallStatus | None = None,
     outcome: Outcome | None = None,
     call_type: CallType | None = None,
+    direction: Direction | None = None,
     phone_number: Annotated[str | None, Query(examples=["+14155550100"])] = None,
     created_from: Annotated[AwareDatetime | None, Query(description="Included.")] = None,
     created_to: Annotated[AwareDatetime | None, Query(description="Not included.")] = None,
@@ -127,6 +128,7 @@ async def list_calls(
         status=status,
         outcome=outcome,
         call_type=call_type,
+        direction=direction,
         phone_number=None if phone_number is None else str(E164.parse(phone_number)),
         created_from=created_from,
         created_to=created_to,

@@ -191,7 +191,9 @@ class CallView(BaseModel):
     direction: Direction
     status: CallStatus
     phone_number: str | None = Field(
-        default=None, repr=False, description="The number that is dialled, in E.164."
+        default=None,
+        repr=False,
+        description="The number that is dialled, in E.164; of a call that came in, ours.",
     )
     phone_number_given: str | None = Field(
         default=None,
@@ -199,7 +201,9 @@ class CallView(BaseModel):
         description="The number as it was sent.",
         examples=["+1 (415) 555-0100"],
     )
-    caller_id: str | None = Field(default=None, repr=False)
+    caller_id: str | None = Field(
+        default=None, repr=False, description="The number it comes from; null where it is withheld."
+    )
     agent: str
     variables: dict[str, str] = Field(repr=False)
     metadata: dict[str, Any] = Field(repr=False)

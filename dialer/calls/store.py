@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.adapters.tables import attempts, calls, events, tenants
 from dialer.problems import BadRequest
-from telephony.call import CallStatus, CallType, Outcome, WaitingFor
+from telephony.call import CallStatus, CallType, Direction, Outcome, WaitingFor
 from telephony.errors import NotFound
 
 _CALL_ID = re.compile(r"call_[0-9a-f]{32}\Z")
@@ -30,6 +30,7 @@ class Filter:
     status: CallStatus | None = None
     outcome: Outcome | None = None
     call_type: CallType | None = None
+    direction: Direction | None = None
     phone_number: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
@@ -239,6 +240,7 @@ def _conditions(wanted: Filter) -> list[Any]:
         calls.c.status: wanted.status and wanted.status.value,
         calls.c.outcome: wanted.outcome and wanted.outcome.value,
         calls.c.call_type: wanted.call_type and wanted.call_type.value,
+        calls.c.direction: wanted.direction and wanted.direction.value,
         calls.c.phone_number: wanted.phone_number,
     }
     conditions: list[Any] = [

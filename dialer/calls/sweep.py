@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,7 +39,7 @@ class Sweep:
     """The reaper's look at rooms.
 
     Shape: ``ended_room`` is how long a call's room may outlive it, ``stray_room`` how long a room
-    may be there without anything that runs in it.
+    may be there without anything that runs in it; ``unowned`` is told of those of no attempt.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Sweep:
         suspicions: Suspicions,
         ended_room: timedelta,
         stray_room: timedelta,
+        unowned: Callable[[RoomState], Awaitable[None]] | None = None,
         now: Callable[[], datetime],
     ) -> None:
         self._database = database
@@ -57,6 +58,7 @@ class Sweep:
         self._suspicions = suspicions
         self._ended_room = ended_room
         self._stray_room = stray_room
+        self._unowned = unowned
         self._now = now
         self._put_away: dict[str, int] = {}
 
@@ -76,6 +78,8 @@ class Sweep:
                     await self._rooms.delete(room.name)
                 except Unavailable:
                     log.info("room not deleted yet", room=room.name)
+            elif self._unowned is not None and room.name not in owners:
+                await self._unowned(room)
         await self._note_gone(set(listed))
 
     def _is_stray(self, room: RoomState, owner: Row[Any] | None) -> bool:

@@ -2,7 +2,8 @@
 
 A rescue moves no status. It gives the attempt a new fence, so that whatever the lost agent still
 says or wants is known to be late, and asks for another agent. No permit is given: the phone is off
-the hook already.
+the hook already. A call that came in and was not answered yet is given away in the same way; its
+next agent then answers it as the first one would have.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from dialer.adapters.tables import attempts, events
 from dialer.calls.claims import Claim, ending, fact, same_fence, times_seen
 from dialer.calls.record import lock_call, record
 from dialer.tenants.tokens import AttemptGrant
-from telephony.call import AttemptState, CallStatus, EndedReason
+from telephony.call import AttemptState, CallStatus, Direction, EndedReason
 from telephony.dial_request import Rescue, Said
 from telephony.events import EventType
 
+_WITH_AGENT = (AttemptState.ANSWERED.value, AttemptState.RINGING.value)
 #: An attempt that lost its agent more often than this is given up.
 MOST_RESCUES = 2
 #: Units: characters. What a rescuer is told of the conversation so far; job metadata is no archive.
@@ -30,11 +32,15 @@ _MOST_TOLD = 12_000
 
 @dataclass(frozen=True, slots=True)
 class Takeover:
-    """A rescue that was begun: by whose fence, with what to tell the next agent."""
+    """A rescue that was begun: by whose fence, with what to tell the next agent.
+
+    Shape: ``rescue`` is None for a call that is yet to be answered.
+    """
 
     mine: Claim
     call: Row[Any]
-    rescue: Rescue
+    number: int
+    rescue: Rescue | None
 
 
 async def begin(tx: AsyncConnection, seen: Row[Any], why: str, *, now: datetime) -> Takeover | None:
@@ -50,7 +56,7 @@ async def begin(tx: AsyncConnection, seen: Row[Any], why: str, *, now: datetime)
             attempts.c.tenant_id == seen.tenant_id,
             attempts.c.id == seen.attempt_id,
             attempts.c.fence == seen.fence,
-            attempts.c.state == AttemptState.ANSWERED.value,
+            attempts.c.state.in_(_WITH_AGENT),
         )
         .values(
             fence=mine.fence,
@@ -66,10 +72,11 @@ async def begin(tx: AsyncConnection, seen: Row[Any], why: str, *, now: datetime)
         mine, EventType.CALL_AGENT_LOST, f"agent_lost:{mine.fence}", now, why=why, rescue=number
     )
     await record(tx, lost, now=now)
-    said = await _transcript(tx, mine)
-    return Takeover(
-        mine, call, Rescue(number=number, answered_at=call.answered_at, transcript=said)
-    )
+    rescue = None
+    if call.answered_at is not None:
+        said = await _transcript(tx, mine)
+        rescue = Rescue(number=number, answered_at=call.answered_at, transcript=said)
+    return Takeover(mine, call, number, rescue)
 
 
 async def take(tx: AsyncConnection, granted: AttemptGrant, worker_id: str) -> bool:
@@ -80,7 +87,7 @@ async def take(tx: AsyncConnection, granted: AttemptGrant, worker_id: str) -> bo
             attempts.c.tenant_id == granted.tenant_id,
             attempts.c.id == granted.attempt_id,
             attempts.c.fence == granted.fence,
-            attempts.c.state == AttemptState.ANSWERED.value,
+            attempts.c.state.in_(_WITH_AGENT),
             attempts.c.agent_joined_at.is_(None),
             or_(attempts.c.worker_id.is_(None), attempts.c.worker_id == worker_id),
         )
@@ -106,7 +113,11 @@ async def give_up(
 
 
 def _rescuable(call: Row[Any]) -> bool:
-    return call.status == CallStatus.IN_PROGRESS.value and call.hangup_requested_at is None
+    answered = call.status == CallStatus.IN_PROGRESS.value
+    rings_here = (
+        call.status == CallStatus.RINGING.value and call.direction == Direction.INBOUND.value
+    )
+    return (answered or rings_here) and call.hangup_requested_at is None
 
 
 async def _transcript(tx: AsyncConnection, of: Claim) -> list[Said]:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.calls.schemas import CallView
 from dialer.calls.store import Calls, Filter
 from dialer.calls.view import call_view
-from telephony.call import CallStatus, CallType, Outcome
+from telephony.call import CallStatus, CallType, Direction, Outcome
 
 #: How many the page shows.
 SHOWN = 8
@@ -41,17 +41,24 @@ async def latest(connection: AsyncConnection, tenant_id: str) -> list[LatestCall
 
 def line(call: CallView) -> LatestCall:
     """Say in a few words what became of a call, or where it is."""
-    browser = call.call_type is CallType.VOIP
     return LatestCall(
         id=call.id,
         queued_at=call.timestamps.queued_at,
-        other_side="Browser" if browser else call.phone_number or "",
+        other_side=_other_side(call),
         agent=call.agent,
         state=_words(call.outcome or call.status),
         tone=_tone(call),
         why=_words(call.ended_reason) if call.ended_reason else "",
         duration=_minutes(call.duration_seconds),
     )
+
+
+def _other_side(call: CallView) -> str:
+    if call.call_type is CallType.VOIP:
+        return "Browser"
+    if call.direction is Direction.INBOUND:
+        return f"from {call.caller_id or 'a hidden number'}"
+    return call.phone_number or ""
 
 
 def _tone(call: CallView) -> str:

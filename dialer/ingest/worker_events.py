@@ -27,6 +27,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 #: What only the dialer or LiveKit can know.
 _NOT_A_WORKERS = {
     EventType.CALL_QUEUED,
+    EventType.CALL_RECEIVED,
     EventType.CALL_WAITING,
     EventType.CALL_DISPATCHING,
     EventType.CALL_REQUEUED,

@@ -88,8 +88,12 @@ class Tokens:
 
     def verify_worker_token(self, token: str, worker_id: str) -> None:
         """Check that the token was made for this worker."""
-        if self._verify(token, "worker")["sub"] != worker_id:
+        if self.worker_of(token) != worker_id:
             raise _refused()
+
+    def worker_of(self, token: str) -> str:
+        """Tell which worker a token was made for."""
+        return str(self._verify(token, "worker")["sub"])
 
     def mint_session(self, tenant_id: str, key_id: str | None = None) -> str:
         """Make the value of the page's cookie, for who signed in with this key, or with a link."""

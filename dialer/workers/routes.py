@@ -25,7 +25,7 @@ async def report_presence(worker_id: WorkerId, request: Request, wired: Wired) -
     await wired.presence.put(worker_id, presence)
     if presence.live_calls < presence.capacity and not presence.draining:
         await wired.signals.work_waiting()
-    return Welcome(phrases=wired.agents.standing_in)
+    return Welcome(phrases=wired.agents.kept_ready)
 
 
 @router.get("/internal/workers/{worker_id}/job", include_in_schema=False)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo"
@@ -147,7 +148,7 @@ func (c *call) dial(o origination) {
 	if err := session.Invite(ctx); err != nil {
 		return
 	}
-	err := session.WaitAnswer(ctx, sipgo.AnswerOptions{Username: o.Username, Password: o.Password})
+	err := patientAnswer(ctx, session, sipgo.AnswerOptions{Username: o.Username, Password: o.Password})
 	if err != nil || session.Ack(context.Background()) != nil {
 		return
 	}
@@ -159,6 +160,17 @@ func (c *call) reachBridge(ctx context.Context, req *sip.Request) error {
 		return nil
 	}
 	return c.x.reach(ctx, req.Destination())
+}
+
+// patientAnswer waits for the answer, however often it rings: the library gives up at the tenth
+// response, without a CANCEL, and livekit-sip says 180 once a second.
+func patientAnswer(ctx context.Context, session *sipgo.DialogClientSession, opts sipgo.AnswerOptions) error {
+	for {
+		err := session.WaitAnswer(ctx, opts)
+		if err == nil || !strings.Contains(err.Error(), "more than 10 responses") {
+			return err
+		}
+	}
 }
 
 // pickedUp starts the conversation on an originated call that was answered.

@@ -15,7 +15,7 @@ import pytest
 from sandbox.certificates import Authority
 from tests.faults.test_two_of_everything import Talks, whole
 from tests.kit import postgres
-from tests.kit.calling_in import call_in, desk, hang_up_in, record_of
+from tests.kit.by_livekit_alone import call_in, desk, hang_up_in, record_of
 from tests.kit.carrier_ledger import CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.processes import held, processes

@@ -1,190 +1,158 @@
-"""Calls by LiveKit alone, in and out: trunks, a rule, and a room with somebody in it."""
+"""Somebody calls in: what LiveKit needs for it, and the simulated carrier's caller."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
 
 import httpx
-import numpy as np
-from livekit import api, rtc
-from livekit.protocol.sip import (
-    SIPDispatchRule,
-    SIPDispatchRuleDirect,
-    SIPInboundTrunkInfo,
-    SIPMediaEncryption,
-    SIPOutboundTrunkInfo,
-    SIPTransport,
-)
+from google.protobuf.duration_pb2 import Duration
+from livekit import api
+from livekit.protocol import sip
+from typer.testing import CliRunner
 
-from tests.kit.carrier_ledger import CarrierCall
+from dialer.cli import app
+from telephony.worker_contract import InboundJob
+from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
+from tests.kit.gateway import Gateway
+from tests.kit.until import until_sync
 
-Level: TypeAlias = Literal["disable", "allow", "require"]
-
-_RATE = 48_000
-#: A tenth of full scale: a voice, and no noise of a decoder.
-_LOUD = 3_000
-_ENCRYPTION = {
-    "disable": SIPMediaEncryption.SIP_MEDIA_ENCRYPT_DISABLE,
-    "allow": SIPMediaEncryption.SIP_MEDIA_ENCRYPT_ALLOW,
-    "require": SIPMediaEncryption.SIP_MEDIA_ENCRYPT_REQUIRE,
-}
+OUR_NUMBER = "+14155550190"
+NOBODYS_NUMBER = "+14155550191"
+CALLER = "+14155550150"
 
 
-@dataclass
-class Desk:
-    """Whoever sits in a room: says a tone, and counts what it hears of the phones there."""
-
-    room: str
-    heard: int = 0
-    callers: set[str] = field(default_factory=set[str])
-
-    def hear(self, frame: rtc.AudioFrame) -> None:
-        """Count a frame that is loud."""
-        samples = np.frombuffer(frame.data, dtype=np.int16)
-        self.heard += int(np.abs(samples).max(initial=0) > _LOUD)
+@contextmanager
+def callable_in(running: dict[str, Any], *numbers: str) -> Generator[None]:
+    """Have LiveKit take calls to these numbers until the block ends."""
+    trunk_id, rule_id = asyncio.run(_make(running, [*numbers]))
+    try:
+        yield
+    finally:
+        asyncio.run(_unmake(running, trunk_id, rule_id))
 
 
-@asynccontextmanager
-async def desk(running: dict[str, Any], number: str, encryption: Level) -> AsyncGenerator[Desk]:
-    """Have calls to a number land in a room with somebody in it, until the block ends."""
-    url, *keys = _livekit(running)
-    async with api.LiveKitAPI(url, *keys) as livekit:
-        room = f"desk-{secrets.token_hex(8)}"
-        await livekit.room.create_room(api.CreateRoomRequest(name=room))
+def _livekit(running: dict[str, Any]) -> api.LiveKitAPI:
+    return api.LiveKitAPI(
+        running["livekit_url"], running["livekit_api_key"], running["livekit_api_secret"]
+    )
+
+
+async def _make(running: dict[str, Any], numbers: list[str]) -> tuple[str, str]:
+    async with _livekit(running) as livekit:
         trunk = await livekit.sip.create_inbound_trunk(
             api.CreateSIPInboundTrunkRequest(
-                trunk=SIPInboundTrunkInfo(
-                    name=room, numbers=[number], media_encryption=_ENCRYPTION[encryption]
+                trunk=api.SIPInboundTrunkInfo(
+                    name="tests",
+                    numbers=numbers,
+                    allowed_addresses=["127.0.0.0/8"],
+                    # The rule hides the numbers, also from us: the INVITE tells them.
+                    headers_to_attributes={"From": "sip.h.from", "To": "sip.h.to"},
+                    ringing_timeout=Duration(seconds=40),
+                    max_call_duration=Duration(seconds=3660),
                 )
             )
         )
         rule = await livekit.sip.create_dispatch_rule(
             api.CreateSIPDispatchRuleRequest(
-                trunk_ids=[trunk.sip_trunk_id],
-                rule=SIPDispatchRule(dispatch_rule_direct=SIPDispatchRuleDirect(room_name=room)),
-            )
-        )
-        token = api.AccessToken(*keys).with_identity("desk")
-        token = token.with_grants(api.VideoGrants(room_join=True, room=room))
-        try:
-            async with _seated(url, token.to_jwt(), Desk(room)) as seated:
-                yield seated
-        finally:
-            delete_rule = api.DeleteSIPDispatchRuleRequest(
-                sip_dispatch_rule_id=rule.sip_dispatch_rule_id
-            )
-            await livekit.sip.delete_dispatch_rule(delete_rule)
-            await livekit.sip.delete_trunk(
-                api.DeleteSIPTrunkRequest(sip_trunk_id=trunk.sip_trunk_id)
-            )
-            await livekit.room.delete_room(api.DeleteRoomRequest(room=room))
-
-
-@asynccontextmanager
-async def dialling(
-    running: dict[str, Any], encryption: Level
-) -> AsyncGenerator[Callable[[str, str], Awaitable[None]]]:
-    """Have an outbound trunk over TLS; gives what dials a number into a room, until the answer."""
-    async with api.LiveKitAPI(*_livekit(running)) as livekit:
-        trunk = await livekit.sip.create_outbound_trunk(
-            api.CreateSIPOutboundTrunkRequest(
-                trunk=SIPOutboundTrunkInfo(
-                    name=f"dialling-{encryption}",
-                    address=running["carrier_address"],
-                    transport=SIPTransport.SIP_TRANSPORT_TLS,
-                    numbers=["+14155550190"],
-                    auth_username=running["carrier_username"],
-                    auth_password=running["carrier_password"],
-                    media_encryption=_ENCRYPTION[encryption],
+                dispatch_rule=sip.SIPDispatchRuleInfo(
+                    name="tests",
+                    trunk_ids=[trunk.sip_trunk_id],
+                    hide_phone_number=True,
+                    rule=api.SIPDispatchRule(
+                        dispatch_rule_individual=api.SIPDispatchRuleIndividual(room_prefix="tel-in")
+                    ),
+                    room_config=api.RoomConfiguration(
+                        empty_timeout=30,
+                        departure_timeout=10,
+                        max_participants=4,
+                        agents=[
+                            api.RoomAgentDispatch(
+                                agent_name="telephony", metadata=InboundJob().model_dump_json()
+                            )
+                        ],
+                    ),
                 )
             )
         )
-
-        async def dial(number: str, room: str) -> None:
-            request = api.CreateSIPParticipantRequest(
-                sip_trunk_id=trunk.sip_trunk_id,
-                sip_call_to=number,
-                room_name=room,
-                participant_identity=f"phone-{number}",
-                wait_until_answered=True,
-            )
-            await livekit.sip.create_sip_participant(request, timeout=60)
-
-        try:
-            yield dial
-        finally:
-            await livekit.sip.delete_trunk(
-                api.DeleteSIPTrunkRequest(sip_trunk_id=trunk.sip_trunk_id)
-            )
+    return trunk.sip_trunk_id, rule.sip_dispatch_rule_id
 
 
-def _livekit(running: dict[str, Any]) -> list[str]:
-    return [running[f"livekit_{name}"] for name in ("url", "api_key", "api_secret")]
+async def _unmake(running: dict[str, Any], trunk_id: str, rule_id: str) -> None:
+    async with _livekit(running) as livekit:
+        rule = api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule_id)
+        await livekit.sip.delete_dispatch_rule(rule)
+        await livekit.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=trunk_id))
 
 
-@asynccontextmanager
-async def _seated(url: str, token: str, seat: Desk) -> AsyncGenerator[Desk]:
-    room = rtc.Room()
-    ears: list[asyncio.Task[None]] = []
-
-    def subscribed(track: rtc.Track, _: object, participant: rtc.RemoteParticipant) -> None:
-        seat.callers.add(participant.identity)
-        ears.append(asyncio.create_task(_listen(track, seat)))
-
-    room.on("track_subscribed", subscribed)  # pyright: ignore[reportUnknownMemberType]
-    await room.connect(url, token)
-    source = rtc.AudioSource(_RATE, 1)
-    track = rtc.LocalAudioTrack.create_audio_track("tone", source)
-    await room.local_participant.publish_track(track)
-    mouth = asyncio.create_task(_hum(source))
-    try:
-        yield seat
-    finally:
-        for task in (mouth, *ears):
-            task.cancel()
-        await asyncio.gather(mouth, *ears, return_exceptions=True)
-        await room.disconnect()
-        await source.aclose()
+def numbers(running: dict[str, Any], *arguments: str) -> str:
+    """Run ``dialer numbers`` on the stack's database; gives what it printed."""
+    done = CliRunner().invoke(
+        app, ["numbers", *arguments], env={"DATABASE_URL": running["database_url"]}
+    )
+    assert done.exit_code == 0, done.output
+    return done.stdout
 
 
-async def _listen(track: rtc.Track, seat: Desk) -> None:
-    stream = rtc.AudioStream(track)
-    try:
-        async for event in stream:
-            seat.hear(event.frame)
-    finally:
-        await stream.aclose()
+class Caller:
+    """One call of somebody's, as the carrier sees it."""
 
+    def __init__(
+        self,
+        running: dict[str, Any],
+        ledger: CarrierLedger,
+        gateway: Gateway,
+        *,
+        to: str = OUR_NUMBER,
+        caller: str = CALLER,
+        behaviour: str = "talks",
+        **more: Any,
+    ) -> None:
+        self._ledger, self._gateway = ledger, gateway
+        self._since, self._number = datetime.now(UTC), caller
+        self._control = running["carrier_control_url"]
+        body = {"to": to, "from": caller, "behaviour": behaviour, **more}
+        answer = httpx.post(f"{self._control}/originate", json=body, timeout=10)
+        assert answer.status_code == 201, answer.text
+        self.id: str = answer.json()["id"]
 
-async def _hum(source: rtc.AudioSource) -> None:
-    at = np.arange(_RATE // 100)
-    # A whole number of periods in a frame, so that frames join without a click.
-    samples = (8_000 * np.sin(2 * np.pi * 500 * at / _RATE)).astype(np.int16)
-    while True:
-        await source.capture_frame(rtc.AudioFrame(samples.tobytes(), _RATE, 1, len(samples)))
-
-
-async def call_in(running: dict[str, Any], number: str, **how: Any) -> CarrierCall:
-    """Have the carrier call a number; gives the record as it begins."""
-    body = {"to": number, "from": "+14155550188", "behaviour": "speaks_first", **how}
-    async with httpx.AsyncClient(base_url=running["carrier_control_url"]) as control:
-        answer = await control.post("/originate", json=body)
+    @property
+    def seen(self) -> CarrierCall:
+        """Give the carrier's record as it is now."""
+        answer = httpx.get(f"{self._control}/calls/{self.id}", timeout=10)
         answer.raise_for_status()
         return CarrierCall(answer.json())
 
+    def over(self, timeout: float = 60) -> CarrierCall:
+        """Wait for the end at the carrier; gives its record."""
 
-async def record_of(running: dict[str, Any], call: CarrierCall) -> CarrierCall:
-    """Give the carrier's record of a call as it is now."""
-    async with httpx.AsyncClient(base_url=running["carrier_control_url"]) as control:
-        return CarrierCall((await control.get(f"/calls/{call.raw['id']}")).json())
+        def done() -> CarrierCall | None:
+            seen = self.seen
+            return seen if seen.complete else None
+
+        return until_sync(done, timeout, what="the carrier's side has ended")
+
+    def call(self, timeout: float = 20) -> dict[str, Any]:
+        """Wait until the gateway knows the call; gives it."""
+        return until_sync(self.known, timeout, what="the gateway knows the call")
+
+    def known(self) -> dict[str, Any] | None:
+        """Give the gateway's record of it, where there is one."""
+        params = {"created_from": self._since.isoformat(), "direction": "inbound"}
+        found = self._gateway.http.get("/calls", params=params).json()["calls"]
+        came = [call for call in found if call["caller_id"] == self._number]
+        assert len(came) <= 1, came
+        return came[0] if came else None
+
+    def hang_up(self) -> None:
+        """Let the caller hang up."""
+        self._ledger.hang_up(self.id)
 
 
-async def hang_up_in(running: dict[str, Any], call: CarrierCall) -> None:
-    """Let the caller hang up."""
-    async with httpx.AsyncClient(base_url=running["carrier_control_url"]) as control:
-        (await control.post(f"/calls/{call.raw['id']}/hangup")).raise_for_status()
+def received(seen: CarrierCall, status: int) -> list[dict[str, Any]]:
+    """List the responses of a status that the caller got from the bridge."""
+    messages = seen.raw["messages"]
+    return [m for m in messages if m["direction"] == "rx" and m.get("status") == status]

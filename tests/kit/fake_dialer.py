@@ -15,6 +15,9 @@ from aiohttp import web
 from telephony.worker_contract import (
     Acknowledged,
     EventBatch,
+    InboundAnswer,
+    InboundOffer,
+    InboundRefused,
     Permit,
     PermitRequest,
     Returned,
@@ -36,6 +39,7 @@ class FakeDialer:
     refuse: set[str] = field(default_factory=set[str])
     deaf: dict[str, int] = field(default_factory=dict[str, int])
     permits: list[str] = field(default_factory=list[str])
+    offers: list[InboundOffer] = field(default_factory=list[InboundOffer])
     returned: list[str] = field(default_factory=list[str])
     #: Attempts whose asking was withdrawn, with the asking's name.
     withdrawn: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
@@ -67,6 +71,7 @@ class FakeDialer:
         """Listen on a loopback port."""
         app = web.Application()
         app.router.add_put("/internal/workers/{id}", self._on_presence)
+        app.router.add_post("/internal/inbound", self._on_offer)
         app.router.add_post("/internal/attempts/{id}/permit", self._on_permit)
         app.router.add_post("/internal/attempts/{id}/permit/return", self._on_return)
         app.router.add_post("/internal/attempts/{id}/permit/withdraw", self._on_withdraw)
@@ -94,6 +99,14 @@ class FakeDialer:
         self.presence[request.match_info["id"]] = said
         self.presence_count += 1
         return web.json_response({"phrases": []})
+
+    async def _on_offer(self, request: web.Request) -> web.Response:
+        if self.failing is not None:
+            return web.Response(status=self.failing)
+        self.tokens.append(request.headers.get("Authorization", ""))
+        self.offers.append(InboundOffer.model_validate_json(await request.read()))
+        answer = InboundAnswer(refused=InboundRefused.UNKNOWN_NUMBER)
+        return web.json_response(text=answer.model_dump_json())
 
     async def _on_permit(self, request: web.Request) -> web.Response:
         if self.failing is not None:

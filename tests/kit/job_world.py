@@ -13,14 +13,18 @@ from typing import Any, cast
 import pytest
 from livekit import api
 
-from agent import job
+from agent import desk, job
 from agent.desk import Desk
 from agent.dialer_client import PermitAnswer
 from agent.job import Call
-from telephony.call import CallType
+from agent.phone_leg import CALL_STATUS
+from telephony.call import CallType, Direction
 from telephony.dial_request import Rescue
 from telephony.events import Data, EventType
 from tests.kit.ringing import Room, request
+
+#: Who rings at us.
+CALLER = "sip_1f"
 
 
 class Conversation:
@@ -29,12 +33,23 @@ class Conversation:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def prepare(self, room: object, joined: Awaitable[None], callee: str) -> None:
+    async def prepare(
+        self, room: object, joined: Awaitable[None], callee: str, *, quietly: bool = False
+    ) -> None:
+        self._world.quietly = quietly
         await joined
         if self._world.greeting_hangs:
             await asyncio.sleep(60)
         if self._world.greeting_fails:
             raise RuntimeError("words")
+
+    async def pick_up(self, room: object) -> None:
+        self._world.picked_up += 1
+        self._world.status("active")
+
+    @property
+    def can_apologise(self) -> bool:
+        return self._world.can_apologise
 
     def prepare_more(self) -> None:
         """Do nothing."""
@@ -62,11 +77,15 @@ class World:
         monkeypatch: pytest.MonkeyPatch,
         call_type: CallType = CallType.SIP,
         rescue: Rescue | None = None,
+        *,
+        inbound: bool = False,
     ) -> None:
         self.room = Room()
         self.answer = PermitAnswer.GRANTED
         self.greeting_hangs = self.greeting_fails = self.closing_fails = False
-        self.closed = self.apologies = 0
+        self.closed = self.apologies = self.picked_up = 0
+        self.quietly = False
+        self.can_apologise = True
         self.current = True
         self.events: list[tuple[EventType, Data | None]] = []
         self.deleted: list[str] = []
@@ -76,13 +95,13 @@ class World:
         self.asked = self.returned = 0
         self.taken_back: asyncio.Future[bool] | None = None
         self.invite: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        monkeypatch.setattr(job.utils.http_context, "http_session", lambda: None)
-        monkeypatch.setattr(job.api, "LiveKitAPI", self._livekit)
+        monkeypatch.setattr(desk.utils.http_context, "http_session", lambda: None)
+        monkeypatch.setattr(desk.api, "LiveKitAPI", self._livekit)
         monkeypatch.setattr(job, "Conversation", self._converse)
         context = SimpleNamespace(
             room=self.room, connect=self._nothing, shutdown=self._stop, job=None
         )
-        desk = Desk(
+        place = Desk(
             office=cast("Any", self),
             shared=cast("Any", None),
             phrases=cast("Any", None),
@@ -95,7 +114,13 @@ class World:
             media_timeout_initial=timedelta(seconds=20),
         )
         wanted = request(call_type).model_copy(update={"rescue": rescue})
-        self.call = Call(cast("Any", context), desk, wanted)
+        if inbound:
+            came = {"direction": Direction.INBOUND, "leg_identity": CALLER}
+            wanted = wanted.model_copy(update=came)
+            self.room.remote_participants[CALLER] = SimpleNamespace(
+                identity=CALLER, attributes={CALL_STATUS: "ringing"}, track_publications={}
+            )
+        self.call = Call(cast("Any", context), place, wanted)
 
     def _converse(self, *_: object, **__: object) -> Conversation:
         return Conversation(self)
@@ -118,6 +143,13 @@ class World:
     async def _invite(self, *_: object, **__: object) -> None:
         self.invited += 1
         await asyncio.shield(self.invite)
+
+    def status(self, status: str) -> None:
+        """Have the bridge tell how a caller's call stands."""
+        caller = self.room.remote_participants.get(CALLER)
+        if caller is not None:
+            caller.attributes = {CALL_STATUS: status}
+            self.room.tell("participant_attributes_changed", caller.attributes, caller)
 
     # -- the office
 

@@ -12,7 +12,8 @@ from livekit import api, rtc
 
 from agent.dialer_client import PermitAnswer
 from agent.ending import End
-from agent.sip_leg import CALL_STATUS, SipLeg
+from agent.phone_leg import CALL_STATUS
+from agent.sip_leg import SipLeg
 from telephony.call import CallType
 from telephony.dial_request import AgentConfig, DialRequest, Limits
 from telephony.events import Data, EventType

@@ -14,7 +14,7 @@ import pytest
 from livekit import api
 
 from sandbox.certificates import Authority
-from tests.kit.calling_in import call_in, desk, dialling, hang_up_in, record_of
+from tests.kit.by_livekit_alone import call_in, desk, dialling, hang_up_in, record_of
 from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.processes import processes, times_ready

@@ -1,6 +1,6 @@
 // The conversation as it is written down: turns, and what happened between them.
 
-const SPEAKERS = { agent: "Agent", callee: "You" };
+const SPEAKERS = { agent: "Agent", callee: "You", caller: "Caller" };
 
 function line(className, ...children) {
   const item = document.createElement("li");

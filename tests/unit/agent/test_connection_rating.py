@@ -69,7 +69,7 @@ async def test_a_silence_early_in_a_call_is_explained_by_the_callee_s_leaving(
     case.rate(_Q.QUALITY_POOR)
     await asyncio.sleep(0)
     assert not judged.done()
-    monkeypatch.setattr("agent.sip_leg._BACK_WITHIN", 0.05)
+    monkeypatch.setattr("agent.phone_leg._BACK_WITHIN", 0.05)
     case.leave(rtc.DisconnectReason.CONNECTION_TIMEOUT)
     assert (await asyncio.wait_for(case.end.wait(), 5)).reason is EndedReason.BRIDGE_LOST
     judged.cancel()

@@ -8,7 +8,12 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from agent.dialer_client import DialerClient, PermitAnswer, Unreachable
-from telephony.worker_contract import PRESENCE_SILENT, WorkerPresence
+from telephony.worker_contract import (
+    PRESENCE_SILENT,
+    InboundOffer,
+    InboundRefused,
+    WorkerPresence,
+)
 from tests.kit.fake_dialer import FakeDialer
 
 HERE = WorkerPresence(
@@ -72,5 +77,39 @@ async def test_requests_that_fail_together_find_the_process_that_answers(
         answers = await asyncio.gather(*(client.permit(name, "token") for name in names))
         assert set(answers) == {PermitAnswer.GRANTED}
         assert sorted(two[1].permits) == names
+    finally:
+        await client.aclose()
+
+
+OFFER = InboundOffer(
+    asked_by="a", bridge_call_id="SCL_1", room="tel-in_1", leg_identity="sip_1", called="+1"
+)
+
+
+@pytest.mark.asyncio
+async def test_an_offer_is_made_again_until_a_process_of_the_dialer_answers(
+    two: tuple[FakeDialer, FakeDialer],
+) -> None:
+    two[0].failing = 503
+    client = DialerClient([dialer.url for dialer in two], "w1", "t")
+    try:
+        answer = await client.offer(OFFER)
+        assert answer is not None and answer.refused is InboundRefused.UNKNOWN_NUMBER
+        assert (two[0].offers, two[1].offers) == ([], [OFFER])
+        assert two[1].tokens == ["Bearer t"]
+    finally:
+        await client.aclose()
+
+
+@pytest.mark.asyncio
+async def test_an_offer_that_nobody_takes_is_given_up_while_the_caller_rings(
+    two: tuple[FakeDialer, FakeDialer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.dialer_client._OFFER_PATIENCE", 0.3)
+    client = DialerClient([two[0].url], "w1", "t")
+    try:
+        for status in (503, 422):
+            two[0].failing = status
+            assert await client.offer(OFFER) is None
     finally:
         await client.aclose()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from livekit import rtc
 
-from agent import job
+from agent import putting_away
 from agent.dialer_client import PermitAnswer
 from telephony.call import CallType
 from telephony.events import EventType
-from tests.kit.job_world import World
+from tests.kit.job_world import CALLER, World
 from tests.kit.until import until
 
 
@@ -80,14 +81,14 @@ async def test_whatever_fails_while_putting_away_the_end_is_told(
 async def test_a_deletion_that_hangs_does_not_hold_up_the_last_event(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(job, "_DELETE_PATIENCE", 0.05)
+    monkeypatch.setattr(putting_away, "_DELETE_PATIENCE", 0.05)
     world = World(monkeypatch)
     release = asyncio.Event()
 
     async def hang_up(*_: object) -> bool:
         return await release.wait()
 
-    monkeypatch.setattr(job, "hang_up", hang_up)
+    monkeypatch.setattr(putting_away, "hang_up", hang_up)
     running = asyncio.create_task(world.call.run())
     await until(lambda: world.invited)
     world.room.tell("disconnected", rtc.DisconnectReason.ROOM_DELETED)
@@ -95,3 +96,52 @@ async def test_a_deletion_that_hangs_does_not_hold_up_the_last_event(
     assert world.told(EventType.CALL_WARNING)[0]["code"] == "room_not_deleted"
     release.set()
     await asyncio.wait_for(running, 60)
+
+
+@pytest.mark.asyncio
+async def test_a_caller_is_answered_once_all_is_ready_and_nobody_is_rung(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch, inbound=True)
+    running = asyncio.create_task(world.call.run())
+    await until(lambda: EventType.CALL_ANSWERED in [kind for kind, _ in world.events])
+    gone = SimpleNamespace(identity=CALLER, disconnect_reason=rtc.DisconnectReason.CLIENT_INITIATED)
+    world.room.tell("participant_disconnected", gone)
+    await asyncio.wait_for(running, 60)
+    assert (world.asked, world.invited, world.picked_up, world.quietly) == (0, 0, 1, True)
+    assert [kind for kind, _ in world.events] == [
+        EventType.CALL_AGENT_JOINED,
+        EventType.CALL_AGENT_READY,
+        EventType.CALL_ANSWERED,
+        EventType.CALL_ENDED,
+    ]
+    assert [end["ended_reason"] for end in world.told(EventType.CALL_ENDED)] == ["caller_hangup"]
+    assert world.deleted == ["tel-att_1"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("can_apologise", [True, False])
+async def test_a_caller_whose_agent_fails_is_told_so_or_hears_busy(
+    monkeypatch: pytest.MonkeyPatch, can_apologise: bool
+) -> None:
+    world = World(monkeypatch, inbound=True)
+    world.greeting_fails, world.can_apologise = True, can_apologise
+    await asyncio.wait_for(world.call.run(), 60)
+    assert (world.picked_up, world.apologies) == ((1, 1) if can_apologise else (0, 0))
+    assert world.deleted == ["tel-att_1"]
+    assert [end["ended_reason"] for end in world.told(EventType.CALL_ENDED)] == ["agent_error"]
+
+
+@pytest.mark.asyncio
+async def test_a_caller_who_gives_up_while_the_greeting_is_made_ends_the_job_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch, inbound=True)
+    world.greeting_hangs = True
+    running = asyncio.create_task(world.call.run())
+    await until(lambda: world.events)
+    gone = SimpleNamespace(identity=CALLER, disconnect_reason=rtc.DisconnectReason.CLIENT_INITIATED)
+    world.room.tell("participant_disconnected", gone)
+    await asyncio.wait_for(running, 60)
+    assert (world.picked_up, world.deleted) == (0, ["tel-att_1"])
+    assert [end["ended_reason"] for end in world.told(EventType.CALL_ENDED)] == ["caller_hangup"]

@@ -12,7 +12,7 @@ from agent.dialer_client import PermitAnswer
 from agent.ending import Ending
 from agent.invitation import invitation
 from agent.leg import NotPermitted
-from agent.sip_leg import CALL_STATUS
+from agent.phone_leg import CALL_STATUS
 from telephony.call import EndedReason
 from tests.kit.ringing import Case, granted, request
 from tests.kit.until import until
@@ -228,7 +228,7 @@ async def test_a_cancelled_dialling_is_no_hang_up_unless_somebody_was_taken_out(
 async def test_a_callee_who_is_gone_without_a_reason_may_come_back(
     comes_back: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.sip_leg._BACK_WITHIN", 0.2)
+    monkeypatch.setattr("agent.phone_leg._BACK_WITHIN", 0.2)
     # What is judged before the answer must not judge a call that was answered.
     monkeypatch.setattr("agent.sip_leg._SAME_END", 0.02)
     case = Case()
@@ -268,7 +268,7 @@ class Unheard:
 async def test_a_callee_who_came_back_before_the_agent_is_heard_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("agent.sip_leg._SUBSCRIBED_WITHIN", 0.01)
+    monkeypatch.setattr("agent.phone_leg._SUBSCRIBED_WITHIN", 0.01)
     case = Case()
     await case.dial()
     case.status("active")
@@ -292,8 +292,8 @@ async def test_a_callee_who_came_back_before_the_agent_is_heard_again(
 async def test_a_callee_who_is_gone_with_his_server_is_not_judged_by_his_silence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("agent.sip_leg._SUBSCRIBED_WITHIN", 0.01)
-    monkeypatch.setattr("agent.sip_leg._HEARD_WITHIN", 0.01)
+    monkeypatch.setattr("agent.phone_leg._SUBSCRIBED_WITHIN", 0.01)
+    monkeypatch.setattr("agent.phone_leg._HEARD_WITHIN", 0.01)
     case = Case()
     await case.dial()
     case.status("active")
@@ -329,7 +329,7 @@ async def test_a_phone_rings_on_when_the_connection_to_its_room_is_made_anew(
 
 @pytest.mark.asyncio
 async def test_a_callee_who_comes_back_may_be_gone_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.sip_leg._BACK_WITHIN", 0.05)
+    monkeypatch.setattr("agent.phone_leg._BACK_WITHIN", 0.05)
     case = Case()
     await case.dial()
     case.status("active")

@@ -82,3 +82,14 @@ def test_a_wrong_file_is_refused_with_the_place(text: str, said: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(AgentsFileError, match=r"nowhere\.yaml"):
         load(tmp_path / "nowhere.yaml")
+
+
+def test_workers_keep_ready_what_needs_nothing_that_only_a_call_tells() -> None:
+    described = """
+    agents:
+      default: {instructions: I, greeting: "Hello from {business}.", variables: {business: Vets}}
+      same: {instructions: I, greeting: "Hello from Vets."}
+      needy: {instructions: I, greeting: "Hello {customer}."}
+    """
+    texts = [wanted.text for wanted in parse(described).kept_ready]
+    assert texts == ["Sorry, I lost you for a moment. Where were we?", "Hello from Vets."]

@@ -126,3 +126,35 @@ def test_the_doctor_names_everything_that_is_wrong(
         "is not running",
     ):
         assert said in told
+
+
+def test_our_own_numbers_are_added_changed_listed_and_removed(tmp_path: Path) -> None:
+    assert run.invoke(app, ["migrate"]).exit_code == 0
+    hours = tmp_path / "hours.json"
+    hours.write_text(json.dumps({"time_zone": "UTC", "weekly": {"mon": ["09:00-17:00"]}}))
+    number = "+14155550190"
+    added = run.invoke(app, ["numbers", "add", number, "--hours", str(hours)])
+    assert added.exit_code == 0 and "in its hours" in added.stdout
+    changed = run.invoke(app, ["numbers", "add", number, "--block", "anonymous", "--disabled"])
+    assert changed.exit_code == 0 and "switched off" in changed.stdout
+    listed = run.invoke(app, ["numbers", "list"]).stdout
+    assert listed.count(number) == 1 and "switched off" in listed
+    assert run.invoke(app, ["numbers", "remove", number]).exit_code == 0
+    assert run.invoke(app, ["numbers", "remove", number]).exit_code == 1
+    assert number not in run.invoke(app, ["numbers", "list"]).stdout
+
+
+def test_a_number_that_cannot_be_kept_is_one_sentence(tmp_path: Path) -> None:
+    hours = tmp_path / "hours.json"
+    hours.write_text(json.dumps({"time_zone": "Mars/Olympus", "weekly": {}}))
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    for arguments in (
+        ["+1555"],
+        ["+14155550190", "--block", "nobody"],
+        ["+14155550190", "--hours", str(hours)],
+        ["+14155550190", "--hours", str(broken)],
+    ):
+        told = run.invoke(app, ["numbers", "add", *arguments])
+        assert told.exit_code == 2, told.output
+        assert told.stderr.strip() and "Traceback" not in told.output

@@ -26,6 +26,7 @@ PLATFORM = {
     "dialer/calls/returning.py",
     "dialer/calls/sweep.py",
     "dialer/health.py",
+    "dialer/inbound/lookup.py",
     "dialer/ingest/livekit_webhook.py",
     "dialer/ingest/worker_events.py",
     "dialer/routing/health.py",
@@ -39,6 +40,7 @@ BOUND = {
     "dialer/calls/newcomers.py",
     "dialer/calls/view.py",
     "dialer/calls/idempotency.py",
+    "dialer/inbound/store.py",
     "dialer/tenants/keys.py",
     "dialer/tenants/sessions.py",
 }

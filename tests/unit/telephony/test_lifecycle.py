@@ -49,6 +49,7 @@ REPORTED = [
     if event
     not in {
         EventType.CALL_QUEUED,
+        EventType.CALL_RECEIVED,
         EventType.CALL_WAITING,
         EventType.CALL_DISPATCHING,
         EventType.CALL_REQUEUED,

@@ -1,0 +1,1 @@
+"""Calls to our own numbers."""
