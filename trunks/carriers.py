@@ -43,7 +43,12 @@ def adapters(desired: Desired) -> list[Adapter]:
         )
         for name, carrier in desired.carriers.items()
     ]
-    built.append(_load(LIVEKIT)(livekit=desired.livekit, deployment=desired.deployment))
+    livekit = desired.livekit
+    built.append(
+        _load(LIVEKIT)(
+            livekit=livekit, deployment=desired.deployment, agent_name=livekit.agent_name
+        )
+    )
     return built
 
 

@@ -46,6 +46,11 @@ class LiveKit(Part):
     url: ServerUrl = Field(description="Where its API is.")
     api_key: str = Field(description="Name of the key.")
     api_secret: Secret = Field(description="The secret of that key.")
+    agent_name: str = Field(
+        default="telephony",
+        min_length=1,
+        description="The name that workers register with, as their LIVEKIT_AGENT_NAME.",
+    )
 
 
 class Outbound(Part):
