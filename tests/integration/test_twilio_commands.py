@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from dialer import migrations
 from dialer.cli import app
 from tests.kit.far_end import FakeAdapter, FarEnd
 from tests.kit.twilio_standin import ACCOUNT_SID, API_KEY, API_SECRET, TwilioStandIn
@@ -64,6 +65,8 @@ ENVIRONMENT = {
     "LIVEKIT_API_KEY": "devkey",
     "LIVEKIT_API_SECRET": "secret-of-livekit",
     "TRUNKS_FILE": "trunks.yaml",
+    "DATABASE_URL": "sqlite:///gateway.db",
+    "TOKEN_SECRET": "token-secret-of-the-tests-32-and-more",
     "COLUMNS": "200",
 }
 
@@ -71,7 +74,7 @@ ENVIRONMENT = {
 class NoLiveKit(FakeAdapter):
     """A LiveKit of which nothing is wanted."""
 
-    def __init__(self, *, livekit: Any, deployment: str) -> None:
+    def __init__(self, *, livekit: Any, deployment: str, agent_name: str) -> None:
         super().__init__(FarEnd(), place="livekit", deployment=deployment)
 
     def wanted(self, desired: Desired) -> Sequence[Wanted]:
@@ -84,10 +87,12 @@ def twilio(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TwilioSt
     """Have a new account, and a file that only names it."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("DEPLOYMENT", raising=False)
+    for name in ("DEPLOYMENT", "SECRETS_KEY"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(carriers, "LIVEKIT", (__name__, "NoLiveKit"))
     monkeypatch.chdir(tmp_path)
     Path("trunks.yaml").write_text(NOTHING_YET, encoding="utf-8")
+    migrations.upgrade(ENVIRONMENT["DATABASE_URL"])
     stand_in = TwilioStandIn()
     stand_in.state.on_sale = ["+14155550199", "+12125550199"]
     with stand_in.router():
