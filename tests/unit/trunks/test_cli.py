@@ -95,8 +95,8 @@ class FakeCarrier(FakeAdapter):
 class FakeLiveKit(FakeAdapter):
     """An adapter as the table builds LiveKit's."""
 
-    def __init__(self, *, livekit: Any, deployment: str) -> None:
-        assert livekit.url == "ws://127.0.0.1:7880"
+    def __init__(self, *, livekit: Any, deployment: str, agent_name: str) -> None:
+        assert (livekit.url, agent_name) == ("ws://127.0.0.1:7880", "telephony")
         super().__init__(LIVEKIT, place="livekit", deployment=deployment)
         BUILT.append(self)
 
