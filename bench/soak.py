@@ -218,12 +218,13 @@ def main() -> int:
     parser.add_argument("--publish", action="store_true", help="put it into docs/benchmarks.md")
     chosen = parser.parse_args()
     out: Path = chosen.out.resolve()
+    calls = chosen.calls or _calls_of(out)
     plan = Plan(
         minutes=chosen.minutes,
-        calls=chosen.calls or _calls_of(out),
+        calls=calls,
         out=out,
         publish=chosen.publish,
-        command=" ".join(["python -m bench.soak", *sys.argv[1:]]),
+        command=f"python -m bench.soak --minutes {chosen.minutes:g} --calls {calls}",
     )
     return asyncio.run(until_interrupted(run(plan), when_told=130))
 
