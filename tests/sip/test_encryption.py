@@ -159,6 +159,7 @@ async def test_allow_offers_srtp_alone_and_takes_an_answer_in_clear(
         assert ledger.only_call(ANSWERS_IN_CLEAR, since=since).rtp["profile"] == "RTP/AVP"
 
 
+@pytest.mark.slow
 async def test_a_call_in_over_tls_and_srtp_is_taken_and_both_sides_hear(
     running: dict[str, Any],
 ) -> None:

@@ -75,7 +75,11 @@ def test_an_unusual_far_end_hears_the_greeting(
 
 @pytest.mark.fault("F28")
 @pytest.mark.parametrize(
-    "number", ["+14155550138", "+14155550139"], ids=["refresh", "another_port"]
+    "number",
+    [
+        pytest.param("+14155550138", id="refresh", marks=pytest.mark.slow),
+        pytest.param("+14155550139", id="another_port"),
+    ],
 )
 def test_a_session_that_is_offered_again_goes_on_both_ways(
     number: str, gateway: Gateway, ledger: CarrierLedger

@@ -144,6 +144,7 @@ def test_a_number_that_nobody_owns_is_refused_and_leaves_nothing(
     until_sync(lambda: not _callers_rooms(running), 20, what="the room is gone")
 
 
+@pytest.mark.slow
 def test_a_number_that_no_trunk_has_gets_no_room(
     running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
 ) -> None:
@@ -245,6 +246,7 @@ def test_a_worker_that_is_killed_before_the_answer_is_replaced_while_it_rings(
     until_workers(running)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F11")
 def test_a_worker_that_is_killed_is_replaced_while_the_caller_waits(
     running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger

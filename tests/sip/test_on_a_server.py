@@ -38,6 +38,8 @@ from tests.kit.without_containers import Services
 TRUNK_USER, TRUNK_PASSWORD = "gateway", "p@ss/w:o rd'\"$HOME"
 BUSY, HANGS_UP = "+14155550102", "+14155550112"
 BEGAN = datetime.min.replace(tzinfo=UTC)
+#: Another road with all its servers: two minutes.
+pytestmark = pytest.mark.slow
 METRIC = re.compile(r"\b((?:telephony|livekit)_[a-z_]+)\b")
 
 
