@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from typing import Final
 
 from livekit import rtc
@@ -38,7 +39,7 @@ _HEARD_WITHIN: Final = 2.0
 log = get_logger(__name__)
 
 
-class PhoneLeg(Leg):
+class PhoneLeg(Leg, ABC):
     """A phone behind the SIP bridge."""
 
     phone = True
@@ -146,9 +147,9 @@ class PhoneLeg(Leg):
             if not self.answered.is_set():
                 self._start(self._left_before_answer())
 
+    @abstractmethod
     async def _left_before_answer(self) -> None:
         """Judge a phone that left unanswered."""
-        raise NotImplementedError
 
     async def _ended_within(self, timeout: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -47,6 +47,15 @@ class TrunkError(Exception):
         self.retryable = retryable
         self.retry_after = retry_after
 
+    @classmethod
+    def number_not_owned(cls, number: str, *, carrier: str, shop: str) -> TrunkError:
+        """Say that a number must be got first, at the carrier's own ``shop``."""
+        return cls(
+            "number_not_owned",
+            f"{number} is not in the {carrier} account.",
+            f"Get it at {shop}, or remove it from trunks.yaml.",
+        )
+
     @property
     def nothing_done(self) -> bool:
         """Tell whether the request surely had no effect, so that it may be sent again blindly."""

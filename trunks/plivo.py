@@ -186,11 +186,7 @@ class PlivoZentrunk:
     async def _put_on(self, wanted: Wanted, ids: Mapping[Key, str]) -> Found:
         number = wanted.key.name.partition("/")[2]
         if number not in self._numbers:
-            raise TrunkError(
-                "number_not_owned",
-                f"{number} is not in the Plivo carrier.",
-                "Rent it at console.plivo.com, or remove it from trunks.yaml.",
-            )
+            raise TrunkError.number_not_owned(number, carrier="Plivo", shop="console.plivo.com")
         trunk = ids[wanted.refs["trunk"]]
         await self._api.post(f"/Number/{number.removeprefix('+')}/", {"app_id": trunk})
         return as_made(wanted, ids, number)

@@ -218,11 +218,7 @@ class TelnyxTrunking:
         number = wanted.key.name.partition("/")[2]
         told = self._numbers.get(number)
         if told is None:
-            raise TrunkError(
-                "number_not_owned",
-                f"{number} is not in the Telnyx carrier.",
-                "Buy it at portal.telnyx.com, or remove it from trunks.yaml.",
-            )
+            raise TrunkError.number_not_owned(number, carrier="Telnyx", shop="portal.telnyx.com")
         connection = ids[wanted.refs["connection"]]
         await self._api.patch(f"/phone_numbers/{told['id']}", {"connection_id": connection})
         return as_made(wanted, ids, str(told["id"]))

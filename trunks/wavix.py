@@ -194,11 +194,7 @@ class WavixTrunking:
         number = wanted.key.name.partition("/")[2]
         id = self._numbers.get(number)
         if id is None:
-            raise TrunkError(
-                "number_not_owned",
-                f"{number} is not in the Wavix carrier.",
-                "Buy it at app.wavix.com, or remove it from trunks.yaml.",
-            )
+            raise TrunkError.number_not_owned(number, carrier="Wavix", shop="app.wavix.com")
         uris = cast("tuple[str, ...]", wanted.fields["destinations"])
         ways = [
             {"destination": uri, "priority": place, "transport": _TO_A_URI, "trunk_id": None}
