@@ -1,6 +1,6 @@
 # Every target does its own set-up; see `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test faults chaos bench soak lint lock clean
+.PHONY: help setup demo up test faults chaos bench soak trunks lint lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,10 +21,13 @@ chaos: ## place calls while random processes are killed (KILLS=N SEED=S; the sam
 	@setup/prepare.sh test && exec .venv/bin/python -m tests.faults.chaos \
 		$(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
+trunks: ## make trunks.yaml so, with the credentials of .env (ARGS="plan": another command)
+	@setup/prepare.sh cli && exec bin/dialer trunks $(or $(ARGS),apply)
+
 lint: ## check style, types, imports and the Go code
 	@setup/prepare.sh lint && exec setup/lint.sh
 
-bench: ## measure against the baseline, 25 minutes alone on a machine (ARGS=--quick: 5)
+bench: ## measure against the baseline, 35 minutes alone on a machine (ARGS=--quick: 8)
 	@setup/prepare.sh bench && exec .venv/bin/python -m bench $(ARGS)
 
 soak: ## calls for half an hour, first against last minutes (MINUTES=N, ARGS="--calls N")

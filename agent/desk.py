@@ -10,6 +10,7 @@ from typing import Protocol
 from livekit import api
 from livekit.agents import utils
 
+from agent.bridge_hold import BridgeHold
 from agent.dialer_client import PermitAnswer
 from agent.ending import End
 from agent.greeting import PhraseCache
@@ -47,6 +48,10 @@ class Office(Protocol):
         """Ask the dialer to be the one that takes this conversation over."""
         ...
 
+    async def hand_over(self, request: DialRequest, *, can_apologise: bool) -> bool:
+        """Offer a caller who was not answered to the dialer; say whether it has the call now."""
+        ...
+
     def enter(self, end: End, request: DialRequest) -> object:
         """Note a live call, which the worker may have to end."""
         ...
@@ -80,6 +85,16 @@ class Desk:
             self.livekit_api_key,
             self.livekit_api_secret,
             session=utils.http_context.http_session(),
+            failover=False,
+        )
+
+    def bridge_hold(self) -> BridgeHold:
+        """Give what asks the bridge about a phone, on the job's own event loop."""
+        return BridgeHold(
+            utils.http_context.http_session(),
+            self.livekit_url,
+            self.livekit_api_key,
+            self.livekit_api_secret,
             failover=False,
         )
 

@@ -16,9 +16,12 @@ from agent.logs import get_logger
 from telephony.worker_contract import (
     Acknowledged,
     EventBatch,
+    HandedOver,
+    HandOver,
     InboundAnswer,
     InboundOffer,
     Job,
+    LiveKitName,
     Permit,
     PermitRequest,
     Return,
@@ -35,11 +38,16 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=5, connect=2)
 #: is after PRESENCE_SILENT; where there is only one, there is no haste.
 _PRESENCE_TIMEOUT: Final = aiohttp.ClientTimeout(total=1.2)
 _PERMIT_PATIENCE: Final = 6.0
-#: A caller hears ringing meanwhile.
+#: A caller hears ringing meanwhile. Where there is no agent, an answer may take nine seconds: two
+#: for the number's webhook, seven for a turn of the trunk to the overflow number. Who asks again
+#: before is told the same; to wait for so long at a process that stands still would be more than
+#: the dialer's ``WITH_AGENT``.
 _OFFER_PATIENCE: Final = 15.0
 #: For how long the dialer is told that an asking is over; after it the reaper has found out.
 _WITHDRAWAL_PATIENCE: Final = 60.0
 _TAKEOVER_PATIENCE: Final = 2.0
+#: It finds a trunk and waits for its pace before it answers.
+_HANDOVER_TIMEOUT: Final = aiohttp.ClientTimeout(total=12, connect=2)
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -75,17 +83,26 @@ class DialerClient:
 
     Shape: ``urls`` are the addresses of its processes, the preferred one first; where one cannot be
     reached, the next request goes to the next one, and later ones too. A worker that one API alone
-    hears of would be taken for lost with it, and its conversations with it.
+    hears of would be taken for lost with it, and its conversations with it. ``livekit`` is the one
+    whose jobs are asked for.
 
     It belongs to the event loop that made it; calls from the loops of jobs go through
-    ``agent.worker``.
+    ``agent.front_office``.
     """
 
-    def __init__(self, urls: Sequence[str], worker_id: str, worker_token: str) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        worker_id: str,
+        worker_token: str,
+        *,
+        livekit: LiveKitName = LiveKitName.OWN,
+    ) -> None:
         self._bases = tuple(url.rstrip("/") + "/internal" for url in urls)
         self._turn = 0
         self._worker_id = worker_id
         self._worker_token = worker_token
+        self._livekit = livekit
         self._session: aiohttp.ClientSession | None = None
         self._withdrawals: set[asyncio.Task[None]] = set()
         #: Called with what the dialer wants to be ready here.
@@ -229,6 +246,24 @@ class DialerClient:
                     return False
                 await asyncio.sleep(0.25)
 
+    async def hand_over(self, attempt_id: str, token: str, told: HandOver) -> bool:
+        """Offer a caller who was not answered to the dialer; say whether it has the call now.
+
+        Errors: none. Where no answer is heard in time, the agent does what it can itself.
+        """
+        give_up = time.monotonic() + _TAKEOVER_PATIENCE
+        while True:
+            try:
+                path = f"/attempts/{attempt_id}/handover"
+                body = await self._send("POST", path, token, told, timeout=_HANDOVER_TIMEOUT)
+                return _read(HandedOver, body).taken
+            except Rejected:
+                return False
+            except Unreachable:
+                if time.monotonic() >= give_up:
+                    return False
+                await asyncio.sleep(0.25)
+
     async def presence(self, presence: WorkerPresence) -> None:
         """Say that this worker is here.
 
@@ -245,7 +280,7 @@ class DialerClient:
 
         Errors: Rejected, Unreachable.
         """
-        path = f"/workers/{self._worker_id}/job?free={free}"
+        path = f"/workers/{self._worker_id}/job?free={free}&livekit={self._livekit.value}"
         body = await self._send("GET", path, self._worker_token, None)
         return _read(Job, body) if body else None
 

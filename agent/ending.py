@@ -23,6 +23,8 @@ class Ending:
     message: str | None = None
     #: The call goes on with another agent: nothing of it is ours to end.
     superseded: bool = False
+    #: The bridge was asked about it: no sign of another end is to be read into it.
+    proven: bool = False
 
     @property
     def ended_by(self) -> EndedBy:

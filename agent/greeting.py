@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -99,6 +99,12 @@ class PhraseCache:
             while self._bytes > self._most_bytes:
                 _, dropped = self._phrases.popitem(last=False)
                 self._bytes -= dropped.size
+
+    def share_of(self, keys: Iterable[Key]) -> float:
+        """Give the share of all room that these phrases take."""
+        with self._lock:
+            kept = [self._phrases[key] for key in keys if key in self._phrases]
+        return sum(phrase.size for phrase in kept) / self._most_bytes
 
     async def ready(self, key: Key, synthesis: Synthesis, *, timeout: float) -> Phrase:
         """Give the phrase, synthesised now if need be.

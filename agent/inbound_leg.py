@@ -16,6 +16,7 @@ from agent.dialer_client import PermitAnswer
 from agent.ending import End, Ending
 from agent.leg import Report
 from agent.phone_leg import SAME_END, PhoneLeg
+from telephony.bridge_hold import Hold
 from telephony.call import EndedReason
 from telephony.dial_request import DialRequest
 
@@ -41,11 +42,12 @@ class InboundLeg(PhoneLeg):
         report: Report,
         *,
         pick_up: Callable[[], Awaitable[None]],
+        ask_bridge: Callable[[str, str], Awaitable[Hold]],
     ) -> None:
         if request.leg_identity is None:
             raise ValueError("a call that came in needs its caller's identity")
         self.identity = request.leg_identity
-        super().__init__(room, request, end, report)
+        super().__init__(room, request, end, report, ask_bridge=ask_bridge)
         self.permitted = True
         self._pick_up = pick_up
 

@@ -7,7 +7,6 @@ a participant whose attributes tell the numbers, and the caller hears ringing.
 from __future__ import annotations
 
 import asyncio
-import re
 from secrets import token_hex
 from typing import Final
 
@@ -19,17 +18,21 @@ from agent.desk import Desk
 from agent.hanging_up import hang_up
 from agent.logs import get_logger
 from agent.subscriptions import Subscriptions
+from telephony.bridge_attributes import BRIDGE_CALL_ID, CALLED, CALLER, number_in
 from telephony.dial_request import DialRequest
-from telephony.worker_contract import InboundJob, InboundOffer, InboundRefused
+from telephony.worker_contract import (
+    ANNOUNCER_IDENTITY,
+    OVERFLOW_IDENTITY,
+    InboundJob,
+    InboundOffer,
+    InboundRefused,
+)
 
 #: Units: seconds. The bridge makes the room by joining it, and we are asked after that.
 _CALLER_WITHIN: Final = 3.0
 
-#: Where the bridge tells of the numbers: by themselves, or, where the dispatch rule hides them, in
-#: the INVITE's own headers (``include_headers`` or ``headers_to_attributes`` of the trunk).
-_CALLED: Final = ("sip.trunkPhoneNumber", "sip.h.to")
-_CALLER: Final = ("sip.phoneNumber", "sip.h.from")
-_USER: Final = re.compile(r"sips?:([^@;>]*)@", re.IGNORECASE)
+#: Who is in the room of a caller whom the dialer itself looks after.
+_THE_DIALERS: Final = {OVERFLOW_IDENTITY, ANNOUNCER_IDENTITY}
 
 log = get_logger(__name__)
 
@@ -66,31 +69,31 @@ async def offered(context: JobContext, desk: Desk) -> DialRequest | None:
         return DialRequest.from_metadata(answer.request)
     refused = None if answer is None else answer.refused
     log.warning("call_refused", reason="dialer_unreachable" if refused is None else refused.value)
-    if refused is not InboundRefused.TAKEN:
+    taken = refused is InboundRefused.TAKEN or (answer is None and _taken(context.room))
+    if not taken:
         await _refuse(context, desk)
     return None
+
+
+def _taken(room: rtc.Room) -> bool:
+    """Tell whether the dialer, which we cannot hear, went on with the caller without us.
+
+    Shape: it takes the agent whose offer does not come out of the room, and sends the caller to the
+    overflow number or an apology.
+    """
+    return not room.isconnected() or not _THE_DIALERS.isdisjoint(room.remote_participants)
 
 
 def _offer(room: str, caller: rtc.RemoteParticipant) -> InboundOffer:
     told = caller.attributes
     return InboundOffer(
         asked_by=token_hex(8),
-        bridge_call_id=told["sip.callID"],
+        bridge_call_id=told[BRIDGE_CALL_ID],
         room=room,
         leg_identity=caller.identity,
-        called=(number_in(told, _CALLED) or "")[:64],
-        caller=number_in(told, _CALLER),
+        called=(number_in(told, CALLED) or "")[:64],
+        caller=number_in(told, CALLER),
     )
-
-
-def number_in(attributes: dict[str, str], names: tuple[str, ...]) -> str | None:
-    """Read a number from the first of the attributes that is there."""
-    for name in names:
-        value = attributes.get(name)
-        if value:
-            in_address = _USER.search(value)
-            return (in_address[1] if in_address else value)[:64] or None
-    return None
 
 
 async def _caller(room: rtc.Room) -> rtc.RemoteParticipant | None:
@@ -114,7 +117,8 @@ async def _caller(room: rtc.Room) -> rtc.RemoteParticipant | None:
 
 def _is_caller(participant: rtc.RemoteParticipant) -> bool:
     sip = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP
-    return sip and "sip.callID" in participant.attributes
+    second = participant.identity == OVERFLOW_IDENTITY
+    return sip and not second and BRIDGE_CALL_ID in participant.attributes
 
 
 async def _refuse(context: JobContext, desk: Desk) -> None:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from livekit import rtc
 from livekit.agents import AutoSubscribe, JobContext
@@ -102,6 +103,7 @@ class Call:
             self._report,
             livekit=self._livekit,
             office=desk.office,
+            ask_bridge=desk.bridge_hold().ask,
             pick_up=self._pick_up,
         )
         self._media = MediaWatch(
@@ -142,8 +144,12 @@ class Call:
             ending = Ending(EndedReason.AGENT_ERROR, message="the job was stopped")
         except Exception as error:
             self._log.exception("call_failed", error=_name(error))
-            await self._say_sorry()
-            ending = Ending(EndedReason.AGENT_ERROR, message=f"the agent failed: {_name(error)}")
+            if await self._handed_over():
+                ending = SUPERSEDED
+            else:
+                await self._say_sorry()
+                message = f"the agent failed: {_name(error)}"
+                ending = Ending(EndedReason.AGENT_ERROR, message=message)
         self._end.decide(ending)
         try:
             ending = await self._last_word.whose(await self._end.wait())
@@ -224,6 +230,14 @@ class Call:
         assert self._conversation is not None
         await self._conversation.pick_up(self._room)
 
+    async def _handed_over(self) -> bool:
+        """Leave a caller who still hears ringing to the dialer, where it has somebody else."""
+        rings = self._inbound and self._request.rescue is None
+        if not rings or self._leg.answered.is_set() or self._end.decided:
+            return False
+        can = self._conversation is not None and self._conversation.can_apologise
+        return await self._desk.office.hand_over(self._request, can_apologise=can)
+
     async def _say_sorry(self) -> None:
         """Apologise to somebody who is on the line, or waits to be answered, and nobody else."""
         if self._conversation is None or self._end.decided:
@@ -254,22 +268,32 @@ class Call:
         assert self._conversation is not None
         self._conversation.begin()
         self._fail_on_request()
-        watch = asyncio.ensure_future(self._media_lost())
-        over = asyncio.ensure_future(self._end.wait())
+        # Each ends the call by itself, so that one that fails takes nothing from the other.
+        watches = [self._watching(self._media_lost()), self._watching(self._hang_up_missed())]
         try:
-            await asyncio.wait([watch, over], return_when=asyncio.FIRST_COMPLETED)
-            if watch.done() and (error := watch.exception()) is not None:
-                self._log.warning("media_not_watched", error=_name(error))
-            await over
+            await self._end.wait()
         finally:
-            watch.cancel()
-            over.cancel()
+            for watch in watches:
+                watch.cancel()
+
+    def _watching(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._watched)
+        return task
+
+    def _watched(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.warning("media_not_watched", error=_name(error))
 
     async def _media_lost(self) -> None:
         """End the call once no media comes any more, as whatever that is a sign of."""
         ending = await self._media.judged_by(self._leg.why_silent)
         if ending is not None:
             self._end.decide(ending)
+
+    async def _hang_up_missed(self) -> None:
+        """End the call once the other side is known to have hung up, whoever missed it."""
+        self._end.decide(await self._leg.until_let_go(lambda: self._media.silent_for))
 
     def _fail_on_request(self) -> None:
         # A call that was taken over has had its fault.

@@ -66,6 +66,7 @@ class LastWord:
         """Tell a call that the bridge ended for want of media from a hang-up."""
         if (
             ending.reason is self._leg.hangs_up_as
+            and not ending.proven
             and self._leg.phone
             and self._leg.answered.is_set()
             and self._media.nearly_lost

@@ -110,6 +110,10 @@ class Leg:
         """Judge a silence of so many seconds; None where it is no end."""
         return None  # A browser that is muted sends nothing and is there all the same.
 
+    async def until_let_go(self, silent_for: Callable[[], float]) -> Ending:
+        """Return once the other side is known to have left unseen; ``silent_for`` in seconds."""
+        return await asyncio.get_running_loop().create_future()
+
     def _reach(self) -> None:
         """Reach out, with the permit in hand."""
 

@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from livekit import rtc
 
-from agent.connection_rating import ConnectionRating
 from agent.ending import End, Ending
 from agent.leg import Leg, Report
 from agent.logs import get_logger
+from agent.phone_silence import PhoneSilence
 from agent.verdicts import left_after_answer
+from telephony.bridge_hold import Hold
 from telephony.call import EndedReason
 from telephony.dial_request import DialRequest
 from telephony.events import EventType
@@ -44,30 +46,47 @@ class PhoneLeg(Leg, ABC):
 
     phone = True
 
-    def __init__(self, room: rtc.Room, request: DialRequest, end: End, report: Report) -> None:
+    def __init__(
+        self,
+        room: rtc.Room,
+        request: DialRequest,
+        end: End,
+        report: Report,
+        *,
+        ask_bridge: Callable[[str, str], Awaitable[Hold]],
+    ) -> None:
         super().__init__(room, request, end, report)
         self._rang = False
         self._seen = False
-        self._rating = ConnectionRating(self.identity)
+        self._silence = PhoneSilence(lambda: ask_bridge(room.name, self.identity))
         self._there = asyncio.Event()
         self._awaited = 0
         self._settled = asyncio.Event()
         self._settled.set()
         self._subscriptions.on(room, "participant_attributes_changed", self._on_attributes)
-        self._subscriptions.on(room, "connection_quality_changed", self._rating.on_quality)
-
-    def _answer(self) -> None:
-        self._rating.answered()
-        super()._answer()
 
     async def why_silent(self, seconds: float) -> Ending | None:
         """Judge a phone whose packets stopped so long ago: a dead bridge is no silent carrier."""
         stopped = time.monotonic() - seconds
-        if not self._settled.is_set():
-            # Gone with its server, or back and not heard yet: no silence of its own.
-            await self._settled.wait()
-            await asyncio.sleep(_HEARD_WITHIN)
-        return await self._rating.why_silent(time.monotonic() - stopped)
+        while True:
+            if not self._settled.is_set():
+                # Gone with its server, or back and not heard yet: no silence of its own.
+                await self._settled.wait()
+                await asyncio.sleep(_HEARD_WITHIN)
+            silent = time.monotonic() - stopped
+            ending = await self._silence.why(silent, self._let_go)
+            # Where it left meanwhile, LiveKit had nobody to ask about: its leaving tells more.
+            if self._settled.is_set():
+                return ending
+
+    async def until_let_go(self, silent_for: Callable[[], float]) -> Ending:
+        """Notice a hang-up whose leaving LiveKit missed."""
+        await self._silence.until_let_go(silent_for)
+        return self._let_go
+
+    @property
+    def _let_go(self) -> Ending:
+        return Ending(self.hangs_up_as, proven=True)
 
     def _on_connected(self, participant: rtc.RemoteParticipant) -> None:
         if participant.identity == self.identity:

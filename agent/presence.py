@@ -1,4 +1,4 @@
-"""Presence: the worker tells the dialer what it can take, every two seconds and at every change."""
+"""Presence: the worker tells the dialer what it can take, every second and at every change."""
 
 from __future__ import annotations
 

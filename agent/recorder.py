@@ -84,18 +84,18 @@ class Recorder:
 
     def callee(self, samples: Samples) -> None:
         """Add what just came in from the callee."""
-        if self._zero is not None:
+        if self._under_way:
             ends = self._index(self._clock())
             self._add(_CALLEE, ends - len(samples), samples)
 
     def agent(self, samples: Samples, starts: float) -> None:
         """Add what the agent says, from the moment at which it is heard."""
-        if self._zero is not None:
+        if self._under_way:
             self._add(_AGENT, self._index(starts), samples)
 
     def cut_agent(self, at: float) -> None:
         """Take back what the agent was going to say after this moment."""
-        if self._zero is None:
+        if not self._under_way:
             return
         index = max(self._index(at) - self._base, 0)
         self._window[index:, _AGENT] = 0
@@ -112,10 +112,16 @@ class Recorder:
         if self._writing is not None:
             # The thread of a flush does not stop with the task that waited for it.
             await self._writing
-        await asyncio.to_thread(self._write, self._take(self._clock()), True)
+        if self.failed is None:
+            await asyncio.to_thread(self._write, self._take(self._clock()))
+        await asyncio.to_thread(self._close)
         if self.failed is not None:
             return None
         return Recording(self._path, self._base / SAMPLE_RATE)
+
+    @property
+    def _under_way(self) -> bool:
+        return self._zero is not None and self.failed is None
 
     def _index(self, moment: float) -> int:
         assert self._zero is not None
@@ -152,10 +158,12 @@ class Recorder:
             await asyncio.sleep(_FLUSH_EVERY)
             # A flush that is cut off half-way would leave the file and the window at odds.
             frames = self._take(self._clock() - _HOLD)
-            self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, frames, False))
+            self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, frames))
             await asyncio.shield(self._writing)
+        # Nobody takes from it any more, and the call may last for hours.
+        self._window = self._window[:0].copy()
 
-    def _write(self, frames: bytes, last: bool) -> None:
+    def _write(self, frames: bytes) -> None:
         if self._file is None:
             return
         try:
@@ -165,10 +173,16 @@ class Recorder:
             self._file.write(_header(end - _HEADER_BYTES))
             self._file.seek(end)
             self._file.flush()
-            if last:
-                self._file.close()
         except OSError as error:
             self._fail(error)
+
+    def _close(self) -> None:
+        try:
+            if self._file is not None:
+                self._file.close()
+        except OSError as error:
+            if self.failed is None:
+                self._fail(error)
 
     def _fail(self, error: OSError) -> None:
         self.failed = type(error).__name__

@@ -10,6 +10,8 @@ from typing import Final
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from telephony.worker_contract import LiveKitName
+
 #: What the framework does in every process unless its environment says otherwise, and nobody here
 #: needs: an end-of-turn model of 244 MB, and a look at each call's event loop fifty times a second
 #: (``agent.watchdog`` looks, twice a second for all of them).
@@ -49,7 +51,8 @@ class Settings(BaseSettings):
         description="Where the dialer's API listens; several processes separated by commas.",
     )
     worker_token: SecretStr = Field(
-        description="Opens this worker's presence route at the dialer and nothing else."
+        description="Opens this worker's own routes at the dialer (presence, jobs) and the one at "
+        "which calls that came in are offered."
     )
     worker_id: str = Field(
         pattern=r"^[A-Za-z0-9._-]{1,64}$",
@@ -65,6 +68,11 @@ class Settings(BaseSettings):
     )
     livekit_api_key: str = Field(description="LiveKit's API key.")
     livekit_api_secret: SecretStr = Field(description="LiveKit's API secret.")
+    worker_livekit: LiveKitName = Field(
+        default=LiveKitName.OWN,
+        description="Which LiveKit these are the address and the keys of: `own`, or `fallback` for "
+        "the dialer's LIVEKIT_FALLBACK_URL. A worker serves one.",
+    )
     livekit_agent_name: str = Field(
         default="telephony", description="The name that jobs are dispatched to."
     )
@@ -105,7 +113,8 @@ class Settings(BaseSettings):
         default=2048,
         ge=0,
         description="Above this much resident memory the process takes no more calls and is "
-        "replaced when its last one ends; above 1.25 times as much it ends at once. 0: no limit.",
+        "replaced when its last one ends; above 1.25 times as much its calls are given to "
+        "others and it ends. 0: no limit.",
     )
     worker_failpoints: bool = Field(
         default=False,

@@ -34,6 +34,7 @@ from agent.verdicts import (
     refusal_lost,
     refused_by_trunk,
 )
+from telephony.bridge_hold import Hold
 from telephony.call import EndedReason
 from telephony.dial_request import DialRequest
 from telephony.worker_contract import CALLEE_IDENTITY, ReturnReason
@@ -68,8 +69,9 @@ class SipLeg(PhoneLeg):
         sip: SipService,
         rooms: RoomService,
         give_back: Callable[[ReturnReason], Awaitable[bool]],
+        ask_bridge: Callable[[str, str], Awaitable[Hold]],
     ) -> None:
-        super().__init__(room, request, end, report)
+        super().__init__(room, request, end, report, ask_bridge=ask_bridge)
         self._sip = sip
         self._rooms = rooms
         self._give_back = give_back

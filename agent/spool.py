@@ -73,13 +73,14 @@ class Spool:
             file.flush()
             if event.type is EventType.CALL_ENDED:
                 os.fsync(file.fileno())
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            # ValueError: the worker closed the file while this job was writing.
             self._broken = True
             log.warning(
                 "spool_not_written",
                 attempt_id=self._owner.attempt_id,
                 error=type(error).__name__,
-                errno=error.errno,
+                errno=getattr(error, "errno", None),
             )
 
     def _create(self) -> IO[str]:
@@ -120,11 +121,12 @@ class Spool:
                 self._path.unlink(missing_ok=True)
 
     def set_aside(self) -> None:
-        """Keep the events out of the way: the dialer will never take them."""
+        """Keep the events out of the way: the dialer will never take them, nor what follows."""
+        # First of all: what the call still reports would make the file anew.
+        self._broken = True
         self.close()
         if self._ours:
-            with contextlib.suppress(OSError):
-                self._path.rename(self._path.with_suffix(".rejected"))
+            _set_aside(self._path)
 
 
 def leftovers(folder: Path) -> list[tuple[Owner, Spool, list[ReportedEvent]]]:
@@ -134,12 +136,23 @@ def leftovers(folder: Path) -> list[tuple[Owner, Spool, list[ReportedEvent]]]:
         read = _read(path)
         if read is None:
             log.warning("spool_unreadable", file=path.name)
-            with contextlib.suppress(OSError):
-                path.rename(path.with_suffix(".rejected"))
+            _set_aside(path)
             continue
         owner, events = read
         found.append((owner, Spool(folder, owner, path), events))
     return found
+
+
+def _set_aside(path: Path) -> None:
+    """Rename the file, or add it to what was set aside under that name before."""
+    aside = path.with_suffix(".rejected")
+    with contextlib.suppress(OSError):
+        if not aside.exists():
+            path.rename(aside)
+            return
+        with aside.open("ab") as earlier:
+            earlier.write(path.read_bytes())
+        path.unlink()
 
 
 def _read(path: Path) -> tuple[Owner, list[ReportedEvent]] | None:

@@ -14,6 +14,10 @@ from telephony.worker_contract import PhraseWanted, Welcome
 _PATIENCE = 60.0
 _AGAIN = 10.0
 
+#: The share of the cache that they may take before no more are made: the rest is for what calls
+#: say, and phrases that displaced each other would be synthesised over and over again.
+_SHARE = 0.5
+
 log = get_logger(__name__)
 
 
@@ -24,12 +28,14 @@ class Standby:
         self._shared = shared
         self._phrases = phrases
         self._making: asyncio.Task[None] | None = None
+        self._full = False
 
     def wanted(self, welcome: Welcome) -> None:
         """Take the dialer's list; what is there already costs nothing."""
-        missing = [key for key in self._keys(welcome) if self._phrases.get(key) is None]
+        keys = self._keys(welcome)
+        missing = [key for key in keys if self._phrases.get(key) is None]
         if missing and (self._making is None or self._making.done()):
-            self._making = asyncio.create_task(self._make(missing))
+            self._making = asyncio.create_task(self._make(missing, keys))
 
     async def aclose(self) -> None:
         """Stop making them."""
@@ -45,12 +51,22 @@ class Standby:
     def _key(self, wanted: PhraseWanted, text: str) -> Key:
         return Key(self._shared.base_url, wanted.model, wanted.voice, text)
 
-    async def _make(self, keys: list[Key]) -> None:
-        for key in keys:
+    async def _make(self, missing: list[Key], keys: list[Key]) -> None:
+        failed: list[str] = []
+        for key in missing:
+            if self._phrases.share_of(keys) >= _SHARE:
+                self._note_full()
+                break
             try:
                 async with a_voice(self._shared, key.model, key.voice) as voice:
                     await self._phrases.ready(key, voice, timeout=_PATIENCE)
             except Exception as error:
-                log.warning("phrase_not_ready", error=type(error).__name__)
-                await asyncio.sleep(_AGAIN)
-                return
+                failed.append(type(error).__name__)
+        if failed:
+            log.warning("phrases_not_ready", phrases=len(failed), error=failed[0])
+            await asyncio.sleep(_AGAIN)
+
+    def _note_full(self) -> None:
+        if not self._full:
+            self._full = True
+            log.warning("phrases_do_not_fit")

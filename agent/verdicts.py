@@ -25,6 +25,8 @@ _C = api.ServerErrorCode
 _STATUS_IN_TEXT: Final = re.compile(r"\b([3-6]\d\d)\b[ :]+([A-Z][A-Za-z' ]+)")
 #: A carrier that challenges again and again, or one that does although the trunk has no password.
 _AUTH_IN_TEXT: Final = re.compile(r"max auth retry|required auth", re.IGNORECASE)
+#: The carrier is not who it should be, speaks no TLS, or answers in clear what must be encrypted.
+_ENCRYPTION_IN_TEXT: Final = re.compile(r"no common encryption profiles|\bx509: |\btls: ")
 #: A bridge that is being stopped cancels what it was dialling.
 _STOPPING_IN_TEXT: Final = re.compile(r"shutting down|shutdown", re.IGNORECASE)
 #: Nobody offered to carry the request out.
@@ -38,9 +40,11 @@ _NO_RESPONSE_SEEN: Final = re.compile(
 )
 #: T1 of RFC 3261: before it no request is sent again.
 _FIRST_REPEAT: Final = 0.5
-#: The bridge found no address for the trunk, or nobody listens there: nothing was sent.
+#: The bridge found no address for the trunk, nobody listens there, or who does is not the carrier
+#: (Go's words for a handshake of TLS that did not come to its end): nothing was sent.
 _NOBODY_THERE: Final = re.compile(
     r"lookup \S+(?: on \S+)?: no such host|dial tcp \S+: connect: connection refused"
+    r"|\bx509: |\btls: first record does not look like a TLS handshake"
 )
 #: Units: seconds. A trunk's own refusal comes at once; one that takes longer may be the word of
 #: somebody whom the carrier asked meanwhile. Counted from our request to the bridge.
@@ -78,11 +82,6 @@ OWN_DISCONNECT: Final[dict[rtc.DisconnectReason.ValueType, EndedReason]] = {
     _D.DUPLICATE_IDENTITY: _R.LOST,
 }
 
-#: The ratings that tell something about a silence.
-BAD_RATINGS: Final = frozenset(
-    {rtc.ConnectionQuality.QUALITY_LOST, rtc.ConnectionQuality.QUALITY_POOR}
-)
-
 #: No bridge took the call: the dialer has the permit back, and the call with it.
 RETURNED: Final = Ending(_R.BRIDGE_LOST, message="no bridge took the call", superseded=True)
 
@@ -99,17 +98,6 @@ def left_after_answer(reason: rtc.DisconnectReason.ValueType | None, *, phone: b
     if known is None:
         known = _R.BRIDGE_LOST if phone else _R.CALLEE_HANGUP
     return Ending(known)
-
-
-def silenced(rating: rtc.ConnectionQuality) -> Ending:
-    """Judge an answered call whose packets stopped, by how LiveKit rates the callee's connection.
-
-    Source: livekit-server 1.13 says LOST where not even RTCP comes any more, as from a bridge that
-    died, and POOR where a bridge is there and has nothing to pass on.
-    """
-    if rating == rtc.ConnectionQuality.QUALITY_LOST:
-        return Ending(_R.BRIDGE_LOST, message="the bridge was gone with the call's media")
-    return Ending(_R.MEDIA_TIMEOUT)
 
 
 def room_gone(reason: rtc.DisconnectReason.ValueType | None) -> Ending:
@@ -132,6 +120,9 @@ def dial_failed(error: api.ServerError, *, rang: bool) -> Ending:
         return Ending(reason_for_sip(code), sip_status_code=code, sip_status=phrase)
     if _AUTH_IN_TEXT.search(error.message):
         return Ending(_R.TRUNK_AUTH, message="the carrier did not take the trunk's credentials")
+    if _ENCRYPTION_IN_TEXT.search(error.message):
+        failed = "TLS or SRTP with the carrier failed"
+        return Ending(_R.TRUNK_MISCONFIGURED, message=failed)
     if _STOPPING_IN_TEXT.search(error.message):
         return Ending(_R.BRIDGE_LOST, message="the bridge was being stopped")
     if error.code in {_C.CANCELED, _C.DEADLINE_EXCEEDED}:

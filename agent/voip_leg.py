@@ -42,7 +42,11 @@ class VoipLeg(Leg):
         _: rtc.RemoteTrackPublication,
         participant: rtc.RemoteParticipant,
     ) -> None:
-        if participant.identity == self.identity and track.kind == rtc.TrackKind.KIND_AUDIO:
+        if participant.identity != self.identity or track.kind != rtc.TrackKind.KIND_AUDIO:
+            return
+        # Who comes while we ask for the permit is answered with it: an answer that is told first
+        # would have the permit refused, and the browser would sit in the room alone.
+        if self.permitted:
             self._answer()
 
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:

@@ -80,6 +80,8 @@ class Watchdog:
         self._clock = clock
         self._looked = clock()
         self._full = False
+        self._doomed = False
+        self._blind = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -97,8 +99,18 @@ class Watchdog:
         while not self._stop.wait(_BEAT):
             # Armed anew at every round; it prints frames without values, so nothing personal.
             faulthandler.dump_traceback_later(PROCESS_STALLED, exit=True)
-            self.look()
+            try:
+                self.look()
+            except Exception as error:
+                # With this thread the timer would end the process, and all its calls with it.
+                self._failed(error)
         faulthandler.cancel_dump_traceback_later()
+
+    def _failed(self, error: Exception) -> None:
+        if not self._blind:
+            self._blind = True
+            log.error("watchdog_failed", error=type(error).__name__)
+            self._replace("the watchdog failed")
 
     def look(self) -> None:
         """Look once."""
@@ -112,9 +124,8 @@ class Watchdog:
     def _look_at_loops(self, now: float) -> None:
         for pulse in list(self._calls()):
             if not pulse.stuck and now - pulse.last > STALLED:
-                pulse.stuck = True
                 log.error("call_stuck", attempt_id=pulse.attempt_id)
-                self._give_up(pulse)
+                self._give_it_up(pulse)
                 self._replace("a call is stuck")
         if now - self._own.last > STALLED:
             # It can neither report nor take anything: others have its calls by now.
@@ -124,14 +135,32 @@ class Watchdog:
     def _look_at_memory(self) -> None:
         if not self._memory_limit:
             return
+        if self._doomed:
+            # Its calls are others' by now, however much memory came free meanwhile.
+            self._end()
+            return
         used = self._memory()
         if used > self._memory_limit * _HARD_LIMIT:
             log.error("memory_exhausted", megabytes=used >> 20)
-            self._end()
+            self._end_without_memory()
         elif used > self._memory_limit and not self._full:
             self._full = True
             log.error("memory_limit_reached", megabytes=used >> 20)
             self._replace("the memory limit is reached")
+
+    def _end_without_memory(self) -> None:
+        calls = [*self._calls()]
+        if not calls:
+            self._end()
+        # Told before it ends, others have its calls seconds sooner than by its silence.
+        self._doomed = True
+        for pulse in calls:
+            if not pulse.stuck:
+                self._give_it_up(pulse)
+
+    def _give_it_up(self, pulse: Pulse) -> None:
+        pulse.stuck = True
+        self._give_up(pulse)
 
 
 def resident_memory() -> int:

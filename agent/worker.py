@@ -4,148 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from datetime import UTC, datetime
+from typing import Final
 
 from livekit.agents import JobContext
 
 from agent import __version__
 from agent.desk import Desk
-from agent.dialer_client import DialerClient, PermitAnswer
-from agent.ending import SUPERSEDED, End, Ending
+from agent.dialer_client import DialerClient
+from agent.front_office import FrontOffice
 from agent.greeting import PhraseCache
 from agent.job import answer_job
 from agent.job_taker import JobTaker
 from agent.logs import get_logger
 from agent.media_panic import PANICKED, tell_panics
 from agent.presence import PresenceReporter
-from agent.reporter import Deliveries, Reporter
+from agent.reporter import Deliveries
 from agent.server import Seats, TelephonyServer
 from agent.settings import Settings
 from agent.speech.pipeline import warm_up
 from agent.speech.shared import load_shared
-from agent.spool import Owner
 from agent.standby import Standby
 from agent.subscriptions import Subscriptions
 from agent.watchdog import Pulse, Watchdog
-from telephony.call import EndedReason
-from telephony.dial_request import DialRequest
-from telephony.worker_contract import (
-    InboundAnswer,
-    InboundOffer,
-    ReturnReason,
-    WorkerPresence,
-)
+from telephony import garbage
+from telephony.worker_contract import WorkerPresence
 
 #: How long undelivered events and the ends of calls may hold up the process when it stops.
 _SETTLE: Final = 8.0
 _STOP: Final = 12.0
 _LOOK_EVERY: Final = 0.25
 
-_Answer = TypeVar("_Answer")
-
 log = get_logger(__name__)
-
-
-@dataclass(eq=False)
-class _Live:
-    """A call under way, and the loop that it lives on."""
-
-    end: End
-    loop: asyncio.AbstractEventLoop
-    attempt_id: str
-    token: str
-    pulse: Pulse
-
-
-class FrontOffice:
-    """What jobs, each in its thread, ask of the worker and its one event loop."""
-
-    def __init__(self, dialer: DialerClient, deliveries: Deliveries) -> None:
-        self._dialer = dialer
-        self._deliveries = deliveries
-        self._loop = asyncio.get_running_loop()
-        self._live: set[_Live] = set()
-        self._taken_over: set[str] = set()
-
-    def reporter(self, owner: Owner) -> Reporter:
-        """Give the reporter of one attempt."""
-        return self._deliveries.reporter(owner)
-
-    async def permit(self, request: DialRequest) -> PermitAnswer:
-        """Ask the dialer for the permit of this attempt."""
-        return await self._here(self._dialer.permit(request.attempt_id, request.attempt_token))
-
-    async def return_permit(self, request: DialRequest, why: ReturnReason) -> bool:
-        """Give back the permit of this attempt, nobody having been rung with it."""
-        return await self._here(
-            self._dialer.return_permit(request.attempt_id, request.attempt_token, why)
-        )
-
-    async def offer(self, offer: InboundOffer) -> InboundAnswer | None:
-        """Offer a call that came in to the dialer."""
-        return await self._here(self._dialer.offer(offer))
-
-    async def is_current(self, request: DialRequest) -> bool:
-        """Ask the dialer whether this agent still is the one of its attempt."""
-        return await self._here(self._dialer.is_current(request.attempt_id, request.attempt_token))
-
-    async def take_over(self, request: DialRequest) -> bool:
-        """Ask the dialer to be the one that takes this conversation over."""
-        return await self._here(self._take_over(request.attempt_id, request.attempt_token))
-
-    async def _take_over(self, attempt_id: str, token: str) -> bool:
-        # Two dispatches of one rescue may come here; the dialer knows workers, not jobs.
-        if token in self._taken_over:
-            return False
-        self._taken_over.add(token)
-        taken = await self._dialer.take_over(attempt_id, token)
-        if not taken:
-            self._taken_over.discard(token)
-        return taken
-
-    def holds(self) -> list[str]:
-        """List the attempts that are held here."""
-        return sorted({live.attempt_id for live in list(self._live) if not live.pulse.stuck})
-
-    def stuck(self) -> list[str]:
-        """List the attempts that stopped responding."""
-        return sorted({live.attempt_id for live in list(self._live) if live.pulse.stuck})
-
-    def pulses(self) -> list[Pulse]:
-        """List the pulses of the live calls."""
-        return [live.pulse for live in list(self._live)]
-
-    def superseded(self, token: str) -> None:
-        """Let a call be, which another agent has by now."""
-        for live in list(self._live):
-            if live.token == token:
-                live.loop.call_soon_threadsafe(live.end.decide, SUPERSEDED)
-
-    def enter(self, end: End, request: DialRequest) -> object:
-        """Note a live call, which the worker may have to end."""
-        loop = asyncio.get_running_loop()
-        pulse = Pulse(request.attempt_id)
-        live = _Live(end, loop, request.attempt_id, request.attempt_token, pulse)
-        self._live.add(live)
-        return live
-
-    def leave(self, entry: object) -> None:
-        """Forget a call."""
-        if isinstance(entry, _Live):
-            entry.pulse.stop()
-            self._live.discard(entry)
-            self._taken_over.discard(entry.token)
-
-    def end_all(self) -> None:
-        """End every live call now."""
-        ending = Ending(EndedReason.AGENT_ERROR, message="the worker was stopped")
-        for live in list(self._live):
-            live.loop.call_soon_threadsafe(live.end.decide, ending)
-
-    async def _here(self, work: Coroutine[Any, Any, _Answer]) -> _Answer:
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
 
 class Worker:
@@ -157,15 +47,20 @@ class Worker:
         self._server = TelephonyServer(settings, self._seats)
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._told_to_stop = False
         self._office: FrontOffice | None = None
         self._taking: asyncio.Task[None] | None = None
         self._broken = False
+        self._registered_at: datetime | None = None
 
     async def run(self) -> int:
         """Work until told to stop; give the process's exit status."""
         settings = self._settings
         dialer = DialerClient(
-            settings.dialer_urls, settings.worker_id, settings.worker_token.get_secret_value()
+            settings.dialer_urls,
+            settings.worker_id,
+            settings.worker_token.get_secret_value(),
+            livekit=settings.worker_livekit,
         )
         deliveries = Deliveries(dialer, settings.own_spool)
         self._office = FrontOffice(dialer, deliveries)
@@ -182,6 +77,7 @@ class Worker:
         async def entrypoint(context: JobContext) -> None:
             await answer_job(context, desk)
 
+        garbage.spare_what_stays()
         self._server.serve(settings.livekit_agent_name, entrypoint)
         presence = asyncio.create_task(PresenceReporter(dialer, self._presence).run())
         taker = JobTaker(dialer, room=self._room, take=self._server.take)
@@ -245,7 +141,9 @@ class Worker:
             version=__version__,
             draining=self._stopping.is_set(),
             agent_name=self._settings.livekit_agent_name,
+            livekit=self._settings.worker_livekit,
             registered=self._server.registered,
+            registered_at=self._registered_at,
             holds=self._office.holds() if self._office is not None else None,
             stuck=self._office.stuck() if self._office is not None else [],
         )
@@ -277,6 +175,7 @@ class Worker:
         return 1 if presence_lost or self._broken else 0
 
     def _on_registered(self, *_: object) -> None:
+        self._registered_at = datetime.now(UTC)
         log.info(
             "worker_registered",
             worker_id=self._settings.worker_id,
@@ -324,8 +223,10 @@ class Worker:
         tell_panics()
 
     def _on_signal(self, number: signal.Signals) -> None:
-        log.info("worker_told_to_stop", signal=number.name, again=self._stopping.is_set())
-        (self._hurry if self._stopping.is_set() else self._stopping).set()
+        # Also where it drains by itself already, the first signal is no wish to end live calls.
+        again, self._told_to_stop = self._told_to_stop, True
+        log.info("worker_told_to_stop", signal=number.name, again=again)
+        (self._hurry if again else self._stopping).set()
 
 
 def _how(task: asyncio.Task[None]) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import psycopg
 
+from bench import history
 from bench.road import wait_for
 from bench.stage import Stage, answers, say, start
 from dialer import migrations
@@ -24,6 +25,8 @@ from tests.kit.servers import free_port
 
 _IN_FLIGHT: Final = 50
 _ROUNDS: Final = 3
+#: The product's own MAX_QUEUED_CALLS.
+_QUEUE: Final = 1000
 _PATIENCE: Final = 30.0
 
 
@@ -36,7 +39,21 @@ async def measure(stage: Stage, *, seconds: float) -> list[dict[str, Any]]:
     with _postgres() as (url, durable):
         say(f"Postgres: {durable}")
         found += await _on(stage, "Postgres", url, seconds)
+        found.append(await _turned_away(stage, "Postgres", url, seconds))
+    found.append(await _turned_away(stage, "SQLite", f"sqlite:///{path}", seconds))
     return found
+
+
+async def _turned_away(stage: Stage, database: str, url: str, seconds: float) -> dict[str, Any]:
+    """Measure the refusal of a queue that is full: more wait there than may since the rounds."""
+    key = await key_of(url)
+    async with _serving(stage, url, ("dialer", "api"), "full", queued=_QUEUE) as full:
+        await _load(f"{full}/calls", key, 1.0)
+        told = await _load(f"{full}/calls", key, seconds)
+    if told["statuses"].keys() != {"429"}:
+        raise RuntimeError(f"the queue was not full: {told['statuses']}")
+    say(f"{database}, turned away: {told['per_second']:.0f}/s, p95 {told['p95_ms']:.1f} ms")
+    return {"database": database, "kind": "turned away", **told}
 
 
 @contextmanager
@@ -53,8 +70,10 @@ def _postgres() -> Generator[tuple[str, str]]:
 
 async def _on(stage: Stage, database: str, url: str, seconds: float) -> list[dict[str, Any]]:
     await asyncio.to_thread(migrations.upgrade, url)
+    held = await asyncio.to_thread(history.write, url)
+    say(f"{database} holds {held:,} ended calls")
     spare = _migrated(stage)
-    key, other = await _key(url), await _key(spare)
+    key, other = await key_of(url), await key_of(spare)
     found: list[dict[str, Any]] = []
     async with (
         _serving(stage, url, ("dialer", "api"), "durable") as durable,
@@ -86,7 +105,8 @@ def _migrated(stage: Stage) -> str:
     return url
 
 
-async def _key(url: str) -> str:
+async def key_of(url: str) -> str:
+    """Make a key in a database."""
     database = Database(url)
     try:
         async with database.transaction() as tx:
@@ -98,7 +118,12 @@ async def _key(url: str) -> str:
 
 @asynccontextmanager
 async def _serving(
-    stage: Stage, database_url: str, command: tuple[str, ...], deployment: str
+    stage: Stage,
+    database_url: str,
+    command: tuple[str, ...],
+    deployment: str,
+    *,
+    queued: int = 10_000_000,
 ) -> AsyncGenerator[str]:
     port = free_port()
     environment = {
@@ -112,7 +137,7 @@ async def _serving(
         "API_PORT": str(port),
         # A deployment of its own: no worker is there, and every call waits.
         "DEPLOYMENT": f"bench{deployment}"[:16],
-        "MAX_QUEUED_CALLS": "10000000",
+        "MAX_QUEUED_CALLS": str(queued),
     }
     process = await start(command, stage.folder / f"api-{deployment}.log", environment)
     base = f"http://127.0.0.1:{port}"

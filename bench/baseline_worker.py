@@ -1,8 +1,9 @@
-"""The baseline: a worker in the shape that LiveKit's published outbound example has.
+"""The baseline: a worker in the shape that LiveKit's published telephony examples have.
 
-The framework's defaults throughout: a process for each job, models made inside of it, the session
-started while the phone is dialled, the greeting generated once the callee is there. It knows
-nothing of this project.
+The framework's defaults throughout: a process for each job, models made inside of it. Dialling out,
+the session is started while the phone is dialled, and the greeting generated once the callee is
+there. For somebody who calls, the session is started and the greeting generated. It knows nothing
+of this project.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from livekit import api
 from livekit.agents import Agent, AgentServer, AgentSession, JobContext, cli
@@ -20,21 +21,36 @@ from livekit.plugins import openai, silero
 
 _CALLEE = "callee"
 
+_Start: TypeAlias = Callable[..., Coroutine[Any, Any, None]]
+
 
 async def entrypoint(context: JobContext) -> None:
-    """Hold one call."""
+    """Hold one call, ours or the caller's."""
     await context.connect()
     asked: dict[str, Any] = json.loads(context.job.metadata)
-    base_url = str(asked["models_url"])
-    session: AgentSession[None] = AgentSession(
+    session = _session(str(asked["models_url"]))
+    # The SDK's overloads for this method are only partly typed.
+    start: _Start = cast("Any", session).start
+    if "phone_number" in asked:
+        await _call(context, asked, session, start)
+    else:
+        await start(Agent(instructions="You answer the phone. Be brief."), room=context.room)
+        session.generate_reply(instructions="Greet the caller and offer your help.")
+
+
+def _session(base_url: str) -> AgentSession[None]:
+    return AgentSession(
         vad=silero.VAD.load(),
         stt=openai.STT(base_url=base_url, api_key="bench", use_realtime=False),
         llm=openai.LLM(model="gpt-4o-mini", base_url=base_url, api_key="bench"),
         tts=openai.TTS(base_url=base_url, api_key="bench"),
     )
+
+
+async def _call(
+    context: JobContext, asked: dict[str, Any], session: AgentSession[None], start: _Start
+) -> None:
     agent = Agent(instructions="You call to confirm an appointment. Be brief.")
-    # The SDK's overloads for this method are only partly typed.
-    start: Callable[..., Coroutine[Any, Any, None]] = cast("Any", session).start
     started = asyncio.create_task(start(agent, room=context.room))
     try:
         await context.api.sip.create_sip_participant(

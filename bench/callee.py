@@ -89,6 +89,23 @@ class Callees:
         for record in records:
             await self._http.post(f"/calls/{record.id}/hangup")
 
+    async def call_in(self, number: str, *, caller: str, behaviour: str) -> str:
+        """Let somebody call one of the bridge's numbers; gives the record's id."""
+        body = {"to": number, "from": caller, "behaviour": behaviour}
+        answer = await self._http.post("/originate", json=body)
+        answer.raise_for_status()
+        return answer.json()["id"]
+
+    async def record(self, id: str) -> dict[str, Any]:
+        """Give a call's whole record."""
+        answer = await self._http.get(f"/calls/{id}")
+        answer.raise_for_status()
+        return answer.json()
+
+    async def end(self, id: str) -> None:
+        """Let somebody hang up whose record has this id."""
+        await self._http.post(f"/calls/{id}/hangup")
+
     async def hang_up_all(self) -> None:
         """Let everybody hang up, and forget all calls once they are over."""
         answer = await self._http.get("/calls")

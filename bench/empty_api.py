@@ -20,6 +20,7 @@ from dialer.calls.schemas import PlaceCall, PlacedCall
 from dialer.calls.view import new_call_view
 from dialer.settings import Settings, load
 from dialer.tenants.authenticate import TenantId, TenantRoute
+from telephony import garbage
 
 _BODY: dict[str, Any] = new_call_view(
     {
@@ -68,8 +69,10 @@ def main() -> None:
     """Serve until told to stop, as the dialer does."""
     settings = load(Settings)
     logs.configure(settings.log_level, settings.log_format)
+    app = emptied(create_app(settings))
+    garbage.spare_what_stays()
     uvicorn.run(
-        emptied(create_app(settings)),
+        app,
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,

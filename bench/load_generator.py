@@ -101,6 +101,9 @@ async def load(url: str, key: str, in_flight: int, seconds: float) -> dict[str, 
         "per_second": len(tally.latencies) / took,
         "p50_ms": _quantile(tally.latencies, 0.5),
         "p95_ms": _quantile(tally.latencies, 0.95),
+        "most_ms": _quantile(tally.latencies, 1.0),
+        "within_100_ms": sum(taken <= 0.1 for taken in tally.latencies)
+        / max(1, len(tally.latencies)),
         "statuses": tally.statuses,
         "cpu_share": (_cpu() - cpu) / took,
     }

@@ -3,36 +3,63 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from bench import plots, tables
+from bench import plots, tables, trunk_tables
 from sandbox.folders import PROJECT
 
 PAGE: Final = PROJECT / "docs" / "benchmarks.md"
 PICTURES: Final = PROJECT / "docs" / "benchmarks"
+#: The parts, in the order in which they are told.
+HEADINGS: Final = {
+    "latency": "### One call at a time",
+    "shipped": "### Does every call ring?",
+    "load": "### Many calls at once",
+    "api": "### POST /calls at 50 in flight",
+    "inbound": "### A call that comes in",
+    "plan": "### A plan with many trunks and numbers",
+    "pacing": "### The pace of a trunk between processes",
+}
 _ROADS: Final = ("ours", "baseline")
 
 _PICTURED: Final = {
-    "answer_to_audio": ("200 OK -> first audio of the agent", "first-audio"),
-    "accepted_to_invite": ("202, or dispatch accepted -> INVITE", "invite"),
-    "speech_to_reply": ("end of speech -> reply, less the models' delays", "reply"),
+    "latency": {
+        "answer_to_audio": ("200 OK -> first audio of the agent", "first-audio"),
+        "accepted_to_invite": ("202, or dispatch accepted -> INVITE", "invite"),
+        "speech_to_reply": ("end of speech -> reply, less the models' delays", "reply"),
+    },
+    "inbound": {
+        "answer_to_audio": ("a call that comes in: 200 OK -> first audio", "inbound-first-audio"),
+        "invite_to_audio": ("a call that comes in: INVITE -> first audio", "inbound-invite"),
+    },
+}
+_FIGURES: Final[Mapping[str, tables.Figures]] = {
+    "latency": tables.FIGURES,
+    "inbound": tables.INBOUND,
 }
 
 
 def write(out: Path, *, publish: bool) -> str:
     """Write plots and tables beside result.json; give the tables.
 
-    Shape: with ``publish`` the plots go into docs/benchmarks and the tables into the page too.
+    Shape: with ``publish`` the plots go into docs/benchmarks and each part's tables to its own
+    place in the page; the places of parts that the run did not measure stay as they are.
     """
     result: dict[str, Any] = json.loads((out / "result.json").read_text())
     folder = PICTURES if publish else out / "plots"
     drawn = draw(result, folder)
-    text = "\n\n".join(sections(result))
-    (out / "report.md").write_text(text + "\n")
+    measured = {part: [HEADINGS[part], *tell(result)] for part, tell in _TOLD if part in result}
     if publish:
-        links = "\n".join(f"![{path.stem}]({path.relative_to(PAGE.parent)})" for path in drawn)
-        insert(PAGE, "measured", f"{text}\n\n{links}" if links else text)
+        for part, said in measured.items():
+            heading, *tables_of_it = said
+            links = [f"![{p.stem}]({p.relative_to(PAGE.parent)})" for p in drawn.get(part, [])]
+            whole = [heading, circumstances(result["machine"]), *tables_of_it, "\n".join(links)]
+            insert(PAGE, part, "\n\n".join(filter(None, whole)))
+    blocks = [block for said in measured.values() for block in said]
+    text = "\n\n".join([_machine(result["machine"]), *blocks])
+    (out / "report.md").write_text(text + "\n")
     return text
 
 
@@ -49,32 +76,74 @@ def insert(page: Path, marker: str, text: str) -> None:
     page.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
-def sections(result: dict[str, Any]) -> list[str]:
-    """Write what was measured, part by part."""
-    said = [_machine(result["machine"])]
-    if times := result.get("latency"):
-        said += ["### One call at a time", tables.latency(times), tables.steps(times)]
-        said.append(_never(times))
-    if found := result.get("shipped"):
-        said += ["### Does every call ring?", tables.shipped(found)]
-    if levels := result.get("load"):
-        said += ["### Many calls at once", tables.load(levels), tables.load_ratios(levels)]
-        said.append(_knees(levels, result["machine_cores"]))
-    if rounds := result.get("api"):
-        said += ["### POST /calls at 50 in flight", tables.api(rounds)]
-    return said
+def circumstances(told: dict[str, str]) -> str:
+    """Say in a line when, on what and with what a part was measured."""
+    known = ("date", "command", "commit", "machine", "system", "load before")
+    versions = ", ".join(f"{name} {value}" for name, value in told.items() if name not in known)
+    return (
+        f"{told['date']}, `{told['command']}`, commit {told['commit']}; {told['machine']}, "
+        f"{told['system']}; load before: {told['load before']}; {versions}."
+    )
+
+
+def _latency(result: dict[str, Any]) -> list[str]:
+    times = result["latency"]
+    return [
+        tables.latency(times),
+        tables.steps(times),
+        _never("Never dialled", times, "accepted_to_invite"),
+    ]
+
+
+def _shipped(result: dict[str, Any]) -> list[str]:
+    return [tables.shipped(result["shipped"])]
+
+
+def _load(result: dict[str, Any]) -> list[str]:
+    levels = result["load"]
+    return [
+        tables.load(levels),
+        tables.load_ratios(levels),
+        _knees(levels, result["machine_cores"]),
+    ]
+
+
+def _api(result: dict[str, Any]) -> list[str]:
+    return [tables.api(result["api"])]
+
+
+def _inbound(result: dict[str, Any]) -> list[str]:
+    times = result["inbound"]
+    never = _never("No agent was heard in", times, "invite_to_audio")
+    return [tables.latency(times, tables.INBOUND), never]
+
+
+def _plan(result: dict[str, Any]) -> list[str]:
+    return [trunk_tables.plans(result["plan"]), trunk_tables.lists(result["plan"])]
+
+
+def _pacing(result: dict[str, Any]) -> list[str]:
+    return [trunk_tables.paces(result["pacing"])]
+
+
+_TOLD: Final[Sequence[tuple[str, Callable[[dict[str, Any]], list[str]]]]] = (
+    ("latency", _latency),
+    ("shipped", _shipped),
+    ("load", _load),
+    ("api", _api),
+    ("inbound", _inbound),
+    ("plan", _plan),
+    ("pacing", _pacing),
+)
 
 
 def _machine(told: dict[str, str]) -> str:
     return tables.table(("", ""), told.items())
 
 
-def _never(times: list[dict[str, Any]]) -> str:
-    lost = {
-        road: sum(t["accepted_to_invite"] is None for t in times if t["road"] == road)
-        for road in _ROADS
-    }
-    return f"Never dialled: {lost['ours']} of our calls, {lost['baseline']} of the baseline's."
+def _never(words: str, times: list[dict[str, Any]], figure: str) -> str:
+    lost = {road: sum(t[figure] is None for t in times if t["road"] == road) for road in _ROADS}
+    return f"{words}: {lost['ours']} of our calls, {lost['baseline']} of the baseline's."
 
 
 def _knees(levels: list[dict[str, Any]], cores: int) -> str:
@@ -85,19 +154,23 @@ def _knees(levels: list[dict[str, Any]], cores: int) -> str:
     )
 
 
-def draw(result: dict[str, Any], folder: Path) -> list[Path]:
-    """Draw what the result holds; give the pictures."""
+def draw(result: dict[str, Any], folder: Path) -> dict[str, list[Path]]:
+    """Draw what the result holds; give the pictures of each part."""
+    drawn = {part: _draw_times(result.get(part, []), part, folder) for part in _PICTURED}
+    return {**drawn, "load": _draw_levels(result.get("load", []), folder)}
+
+
+def _draw_times(times: list[dict[str, Any]], part: str, folder: Path) -> list[Path]:
     drawn: list[Path] = []
-    times: list[dict[str, Any]] = result.get("latency", [])
-    bounds = {figure: bound for figure, _, bound, _ in tables.FIGURES}
-    for figure, (title, name) in _PICTURED.items():
+    bounds = {figure: bound for figure, _, bound, _ in _FIGURES[part]}
+    for figure, (title, name) in _PICTURED[part].items():
         samples = {road: tables.samples(times, road, figure) for road in _ROADS}
         if all(samples.values()):
             bound = bounds[figure]
             limit = bound * tables.quantile(samples["baseline"], 0.5) if bound else None
             plots.distributions(folder / f"{name}.png", title, "ms", samples, limit)
             drawn.append(folder / f"{name}.png")
-    return drawn + _draw_levels(result.get("load", []), folder)
+    return drawn
 
 
 def _draw_levels(levels: list[dict[str, Any]], folder: Path) -> list[Path]:

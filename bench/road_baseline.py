@@ -10,6 +10,7 @@ from typing import Final
 
 from livekit import api
 
+from bench import inbound_numbers
 from bench.road import Placed, wait_for
 from bench.stage import Stage, Started, answers, start
 from tests.kit.servers import free_port
@@ -28,7 +29,8 @@ class BaselineRoad:
         self.name = "baseline" if raised else "baseline as shipped"
         self._stage = stage
         self._raised = raised
-        self._agent = "baseline-raised" if raised else "baseline-shipped"
+        #: What its worker is called where it is dispatched.
+        self.agent = "baseline-raised" if raised else "baseline-shipped"
         self._worker: Started | None = None
         told = stage.description
         self._livekit = api.LiveKitAPI(
@@ -47,9 +49,9 @@ class BaselineRoad:
         await wait_for(self._has_trunk, _READY_WITHIN, "the trunk is in LiveKit")
         threshold = "raised" if self._raised else "shipped"
         port = free_port()
-        log = stage.folder / f"{self._agent}.log"
+        log = stage.folder / f"{self.agent}.log"
         log.unlink(missing_ok=True)
-        command = ("bench.baseline_worker", self._agent, threshold, str(port), "start")
+        command = ("bench.baseline_worker", self.agent, threshold, str(port), "start")
         self._worker = await start(command, log, stage.livekit)
         await wait_for(
             lambda: answers(stage.http, f"http://127.0.0.1:{port}/"), _READY_WITHIN, "the baseline"
@@ -75,7 +77,7 @@ class BaselineRoad:
             "caller_id": _CALLER_ID,
             "models_url": self._stage.models_url,
         }
-        dispatch = api.RoomAgentDispatch(agent_name=self._agent, metadata=json.dumps(metadata))
+        dispatch = api.RoomAgentDispatch(agent_name=self.agent, metadata=json.dumps(metadata))
         asked = time.time()
         await self._livekit.room.create_room(
             api.CreateRoomRequest(name=room, agents=[dispatch], empty_timeout=60)
@@ -84,8 +86,18 @@ class BaselineRoad:
 
     async def over(self, placed: Placed) -> None:
         """Delete the room, which the example leaves behind."""
+        await self._delete(placed.id)
+
+    async def over_inbound(self, since: float) -> None:
+        """Delete the rooms of those who called."""
+        listed = await self._livekit.room.list_rooms(api.ListRoomsRequest())
+        for room in listed.rooms:
+            if room.name.startswith(inbound_numbers.ROOMS):
+                await self._delete(room.name)
+
+    async def _delete(self, room: str) -> None:
         try:
-            await self._livekit.room.delete_room(api.DeleteRoomRequest(room=placed.id))
+            await self._livekit.room.delete_room(api.DeleteRoomRequest(room=room))
         except api.TwirpError as error:
             if error.code != api.TwirpErrorCode.NOT_FOUND:
                 raise
@@ -96,8 +108,10 @@ class BaselineRoad:
 
     async def _has_trunk(self) -> bool:
         listed = await self._livekit.sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest())
-        if listed.items:
-            self._trunk = listed.items[0].sip_trunk_id
+        # The dialer whose POST /calls is measured leaves a trunk without credentials behind.
+        for trunk in listed.items:
+            if trunk.auth_username:
+                self._trunk = trunk.sip_trunk_id
         return bool(self._trunk)
 
     async def _registered(self) -> bool:

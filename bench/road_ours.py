@@ -59,9 +59,9 @@ class OurRoad:
         with contextlib.suppress(TimeoutError):
             await wait_for(self._nobody, 10, "no worker of ours")
 
-    async def place(self, number: str) -> Placed:
-        """Place a call."""
-        return await self._place({"call_type": "sip", "phone_number": number})
+    async def place(self, number: str, **fields: Any) -> Placed:
+        """Place a call; ``fields`` are what else its order says."""
+        return await self._place({"call_type": "sip", "phone_number": number, **fields})
 
     async def place_voip(self) -> tuple[Placed, dict[str, Any]]:
         """Place a browser's call; give what the browser needs too."""
@@ -83,6 +83,16 @@ class OurRoad:
     async def hang_up(self, placed: Placed) -> None:
         """End the call from our side."""
         await self._http.post(f"/calls/{placed.id}/hangup")
+
+    async def over_inbound(self, since: float) -> None:
+        """Wait until the calls that came in since then are over; what lives on is hung up."""
+        try:
+            await wait_for(lambda: self._none_open(since), 5, "the end of all that came in")
+        except TimeoutError:
+            for call in await self._came_in(since):
+                await self._http.post(f"/calls/{call['id']}/hangup")
+            with contextlib.suppress(TimeoutError):
+                await wait_for(lambda: self._none_open(since), 10, "the end of all that came in")
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -125,6 +135,16 @@ class OurRoad:
             if line.startswith("telephony_worker_capacity_calls "):
                 return int(float(line.split()[1]))
         return 0
+
+    async def _none_open(self, since: float) -> bool:
+        return all(call["status"] == "ended" for call in await self._came_in(since))
+
+    async def _came_in(self, since: float) -> list[dict[str, Any]]:
+        begin = datetime.fromtimestamp(since, UTC).isoformat()
+        params = {"created_from": begin, "direction": "inbound"}
+        answer = await self._http.get("/calls", params=params)
+        answer.raise_for_status()
+        return answer.json()["calls"]
 
     async def _ended(self, call_id: str) -> bool:
         return (await self._http.get(f"/calls/{call_id}")).json()["status"] == "ended"

@@ -5,17 +5,32 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from bench import api_throughput, latency, load, machine, report, shipped
+from bench import (
+    api_throughput,
+    inbound,
+    inbound_numbers,
+    latency,
+    load,
+    machine,
+    pacing,
+    planning,
+    report,
+    shipped,
+)
 from bench.road import Road
 from bench.road_baseline import BaselineRoad
 from bench.road_ours import OurRoad
 from bench.stage import Stage, say, stage
 
+Keep: TypeAlias = Callable[[str, list[dict[str, Any]]], None]
+
+#: What both roads' servers are needed for.
+_STAGED: Final = {"latency", "inbound", "api", "shipped", "load"}
 _AT_ONCE: Final = 20
 #: As many calls as make the level at which the first audio is measured as often as with one call.
 _PROBED: Final = 10
@@ -55,22 +70,31 @@ async def run(plan: Plan) -> int:
         (plan.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
 
     try:
-        async with AsyncExitStack() as stack:
-            ready = await stack.enter_async_context(stage(plan.out))
-            say("the servers are ready")
-            await _measure(ready, plan, keep)
+        if set(plan.parts) & _STAGED:
+            async with stage(plan.out) as ready:
+                say("the servers are ready")
+                await _on_stage(ready, plan, keep)
+        await _beside_no_stage(plan, keep)
     finally:
-        if set(result) & {"latency", "shipped", "load", "api"}:
+        if set(result) & set(report.HEADINGS):
             print(report.write(plan.out, publish=plan.publish))
             say(f"written: {plan.out}/result.json, report.md, plots")
     return 0
 
 
-async def _measure(
-    ready: Stage, plan: Plan, keep: Callable[[str, list[dict[str, Any]]], None]
-) -> None:
+async def _beside_no_stage(plan: Plan, keep: Keep) -> None:
+    """Measure what has servers of its own, when the stage's are gone."""
+    if "plan" in plan.parts:
+        keep("plan", await planning.measure(plan.out, quick=plan.quick))
+    if "pacing" in plan.parts:
+        keep("pacing", await pacing.measure(plan.out, quick=plan.quick))
+
+
+async def _on_stage(ready: Stage, plan: Plan, keep: Keep) -> None:
     if "latency" in plan.parts:
         keep("latency", await _latency(ready, plan))
+    if "inbound" in plan.parts:
+        keep("inbound", await _inbound(ready, plan))
     if "api" in plan.parts:
         keep("api", await api_throughput.measure(ready, seconds=2 if plan.quick else 5))
     if "shipped" in plan.parts:
@@ -89,6 +113,23 @@ async def _latency(ready: Stage, plan: Plan) -> list[dict[str, Any]]:
         await latency.warm(ready, ours, 4)
         await latency.warm(ready, baseline, 2)
         return await latency.in_turn(ready, (ours, baseline), plan.n)
+
+
+async def _inbound(ready: Stage, plan: Plan) -> list[dict[str, Any]]:
+    ours = OurRoad(ready, capacity=plan.capacity, workers=plan.workers or 2)
+    baseline = BaselineRoad(ready, raised=True)
+    numbers = (inbound_numbers.OURS, inbound_numbers.BASELINE)
+    async with (
+        _open(ours, 1),
+        _open(baseline, 1),
+        inbound_numbers.ours_at(ready, numbers[0]),
+        inbound_numbers.baseline_at(ready, numbers[1], baseline.agent),
+    ):
+        say("both roads answer their numbers")
+        await inbound.warm(ready, ours, numbers[0], 4)
+        await inbound.warm(ready, baseline, numbers[1], 2)
+        roads: dict[str, inbound.Answering] = {numbers[0]: ours, numbers[1]: baseline}
+        return await inbound.in_turn(ready, roads, plan.n)
 
 
 async def _shipped(ready: Stage, plan: Plan) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Half an hour of calls, phones and browsers: ``python -m bench.soak --minutes 30``.
 
-Every seat is a caller who talks for a while, hangs up and calls again. Looked at every few
+Every seat is a caller who talks for a while, hangs up and calls again; one talks for all of the
+time, and refreshes its session meanwhile. Looked at every few
 seconds: file descriptors and memory of each process. Compared at the end: the first and the last
 five minutes.
 """
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bench import latency, machine, process_tree, soak_report, tables
+from bench import latency, long_call, machine, process_tree, soak_report, tables
 from bench.browser_caller import BrowserCaller, spoken
 from bench.callee import AT_ONCE, Heard
 from bench.models import ALL_DELAYS
@@ -33,6 +34,8 @@ _TALKS: Final = 40.0
 _ANSWERS_WITHIN: Final = 20.0
 _SHARE: Final = 0.7
 _BROWSERS: Final = 0.2
+#: The long call, a browser and a phone.
+_FEWEST: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Book:
     calls: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     looks: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     taken: set[str] = field(default_factory=set[str])
+    long_call: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def now(self) -> float:
@@ -82,6 +86,7 @@ async def run(plan: Plan) -> int:
         "minutes": plan.minutes,
         "calls": book.calls,
         "looks": book.looks,
+        "long_call": book.long_call,
     }
     (plan.out / "soak.json").write_text(json.dumps(result, indent=1) + "\n")
     print(soak_report.write(plan.out, publish=plan.publish))
@@ -93,7 +98,9 @@ async def _soak(ready: Stage, road: OurRoad, plan: Plan) -> Book:
     browsers = max(1, round(plan.calls * _BROWSERS)) if plan.calls > 1 else 0
     line = spoken()
     watch = asyncio.create_task(_watch(ready, road, book))
-    seats = [_phone(ready, road, book, number, until) for number in range(plan.calls - browsers)]
+    phones = plan.calls - browsers - 1
+    seats = [_long_call(ready, road, book, until)]
+    seats += [_phone(ready, road, book, number, until) for number in range(phones)]
     seats += [_browser(road, book, line, number, until) for number in range(browsers)]
     try:
         await asyncio.gather(*seats)
@@ -104,6 +111,10 @@ async def _soak(ready: Stage, road: OurRoad, plan: Plan) -> Book:
     await asyncio.sleep(_LOOK_EVERY)
     book.looks.append(await asyncio.to_thread(_look, ready, road, book))
     return book
+
+
+async def _long_call(ready: Stage, road: OurRoad, book: Book, until: float) -> None:
+    book.long_call = await long_call.hold(ready, road, until)
 
 
 async def _phone(ready: Stage, road: OurRoad, book: Book, seat: int, until: float) -> None:
@@ -206,7 +217,7 @@ def _calls_of(out: Path) -> int:
         knee = tables.knee(levels, "ours")
     except (OSError, KeyError, ValueError):
         knee = 0
-    return max(2, int(_SHARE * (knee or 2 * CAPACITY)))
+    return max(_FEWEST, round(_SHARE * (knee or 2 * CAPACITY)))
 
 
 def main() -> int:

@@ -22,7 +22,8 @@ def write(out: Path, *, publish: bool) -> str:
         [
             tables.table(("", ""), result["machine"].items()),
             f"{result['calls_at_once']} calls at once for {minutes:g} minutes, one in five of"
-            " them a browser's, each of 40 s.",
+            " them a browser's, each of 40 s but for one that lasts all the time.",
+            long_call_table(result["long_call"], span),
             _ends(result["calls"], minutes, span),
             _growth(result["looks"], minutes, span),
         ]
@@ -58,6 +59,26 @@ def _ends(calls: list[dict[str, Any]], minutes: float, span: float) -> str:
             )
     head = ("calls of", "", "calls", "failed", "first audio p50 / p95", "reply p50 / p95", "loss")
     return tables.table(head, rows)
+
+
+def long_call_table(call: dict[str, Any], span: float) -> str:
+    """Tell what the call was like that lasted all the time; ``span`` in minutes."""
+    replies: list[Sequence[float]] = call["replies"]
+    if not replies:
+        return "The call that was to last all the time was never talked on."
+    first = [took for at, took in replies if at <= replies[0][0] + 60 * span]
+    last = [took for at, took in replies if at >= replies[-1][0] - 60 * span]
+    packets = call["lost"] + call["audible"]
+    row = (
+        f"{call['seconds'] / 60:.1f} minutes",
+        "yes" if call["lived"] else "no",
+        f"{call['answered']} of {call['refreshes']}",
+        _pair(first),
+        _pair(last),
+        f"{call['lost'] / packets:.3%}" if packets else "-",
+    )
+    head = ("the long call", "up at the end", "refreshes answered", "reply, first", "reply, last")
+    return tables.table((*head, "loss"), [row])
 
 
 def _pair(values: Sequence[float]) -> str:

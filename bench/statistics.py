@@ -45,6 +45,33 @@ def _drawn(
     return np.asarray(np.quantile(drawn, share, axis=1), dtype=np.float64)
 
 
+def most_within(moments: Sequence[float], window: float) -> int:
+    """Give the most moments that lie within any window of this length.
+
+    Shape: two that are exactly a window apart are not within one.
+    """
+    ordered = sorted(moments)
+    most = first = 0
+    for last, moment in enumerate(ordered):
+        while moment - ordered[first] >= window:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def share_used(moments: Sequence[float], calls: int, window: float) -> float | None:
+    """Give the share that was used of a limit of so many calls in any window, while work waited.
+
+    Shape: the least time that the moments need within the limit, over the time that they took; 1 is
+    the limit itself. None where they do not reach beyond the first window, or take no time.
+    """
+    ordered = sorted(moments)
+    windows = (len(ordered) - 1) // calls
+    if windows < 1 or ordered[windows * calls] == ordered[0]:
+        return None
+    return windows * window / (ordered[windows * calls] - ordered[0])
+
+
 def slope(times: Sequence[float], values: Sequence[float]) -> Interval:
     """Fit a line; give its slope with its 95 % interval, as if the residuals were independent.
 

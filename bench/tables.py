@@ -17,6 +17,14 @@ FIGURES: Final = (
     ("asked_to_invite", "request sent -> INVITE", None, None),
     ("speech_to_reply", "end of speech -> first reply audio, less the models' delays", 0.7, None),
 )
+#: The same of a call that comes in.
+INBOUND: Final = (
+    ("answer_to_audio", "200 OK -> first audio of the agent", 0.5, None),
+    ("invite_to_audio", "INVITE -> first audio of the agent", 0.5, None),
+    ("invite_to_answer", "INVITE -> 200 OK", None, None),
+    ("invite_to_ring", "INVITE -> 180 Ringing", None, None),
+)
+Figures = Sequence[tuple[str, str, float | None, float | None]]
 #: How much worse than with one call the 95th percentile may be, and the noise that is let pass.
 _HELD: Final = 1.5
 _NOISE_MS: Final = 50.0
@@ -35,10 +43,10 @@ def samples(times: Iterable[dict[str, Any]], road: str, figure: str) -> list[flo
     return [t[figure] for t in times if t["road"] == road and t[figure] is not None]
 
 
-def latency(times: list[dict[str, Any]]) -> str:
+def latency(times: list[dict[str, Any]], figures: Figures = FIGURES) -> str:
     """Compare the roads, figure by figure."""
     rows: list[Sequence[object]] = []
-    for figure, name, bound, goal in FIGURES:
+    for figure, name, bound, goal in figures:
         ours, theirs = samples(times, "ours", figure), samples(times, "baseline", figure)
         if not ours or not theirs:
             continue
@@ -222,4 +230,27 @@ def api(rounds: list[dict[str, Any]]) -> str:
             )
         )
     head = ("database", "durable", "emptied", "bare", "durable / emptied", "generator at most")
-    return table(head, rows)
+    return f"{table(head, rows)}\n\n{_turned_away(rounds)}".rstrip()
+
+
+def _turned_away(rounds: list[dict[str, Any]]) -> str:
+    """Tell how soon a full queue refuses, where that was measured."""
+    rows = [
+        (
+            found["database"],
+            f"{found['per_second']:,.0f}/s",
+            f"{found['p50_ms']:.0f} / {found['p95_ms']:.0f} / {found['most_ms']:.0f} ms",
+            f"{100 * found['within_100_ms']:.2f}%",
+            f"100 ms {'met' if found['most_ms'] <= 100 else '**missed**'}",
+        )
+        for found in rounds
+        if found["kind"] == "turned away"
+    ]
+    head = (
+        "queue full on",
+        "refused with 429",
+        "p50 / p95 / max",
+        "within 100 ms",
+        "every one within",
+    )
+    return table(head, rows) if rows else ""

@@ -1,4 +1,4 @@
-"""The composition root: the only file that builds adapters.
+"""The composition root: builds every adapter, with ``livekit_servers`` for those of each LiveKit.
 
 ``build`` makes the real collaborators and loops from settings, ``assemble`` puts the routers over
 any collaborators, and ``create_app`` does both and runs the loops as long as the application.
@@ -22,13 +22,9 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.types import Lifespan
 
-from dialer import health, observe, openapi, problems
+from dialer import health, incoming, livekit_servers, observe, openapi, problems
 from dialer.adapters import redis_client
 from dialer.adapters.database import Database
-from dialer.adapters.livekit_rooms import LiveKitRooms
-from dialer.adapters.livekit_session import LiveKitSession
-from dialer.adapters.livekit_trunk import LiveKitTrunks
-from dialer.adapters.livekit_webhooks import LiveKitWebhooks
 from dialer.adapters.redis_pacing import RedisPacer
 from dialer.adapters.redis_presence import RedisPresence
 from dialer.adapters.redis_signals import RedisSignals
@@ -39,15 +35,15 @@ from dialer.calls.dispatch import Dispatcher
 from dialer.calls.forget import Forgetting
 from dialer.calls.joining import Collaborators, Rules
 from dialer.calls.looping import ended
-from dialer.calls.reap import Reaper
-from dialer.calls.rescue import Rescuer
 from dialer.console import routes as console_routes
 from dialer.inbound import routes as inbound_routes
-from dialer.inbound.unoffered import Unoffered
 from dialer.ingest import routes as ingest_routes
+from dialer.livekits import switch
+from dialer.livekits.choice import LiveKits
+from dialer.livekits.rooms import RoomsOfAll
+from dialer.livekits.webhooks import WebhooksOfEach
 from dialer.reading import BodyLimit
 from dialer.routing.directory import Directory
-from dialer.routing.keeper import TrunkKeeper
 from dialer.routing.sealing import Sealing
 from dialer.routing.store import TrunkStore
 from dialer.settings import Settings
@@ -97,91 +93,88 @@ def build(settings: Settings) -> Dialer:
 
     Errors: AgentsFileError when the agents file cannot be used.
     """
-    key = settings.livekit_api_key
-    secret = settings.livekit_api_secret.get_secret_value()
     redis = redis_client.connect(settings.redis_url)
-    livekit = LiveKitSession(url=settings.livekit_url, api_key=key, api_secret=secret)
     signals = RedisSignals(redis, deployment=settings.deployment)
 
     async def ping_redis() -> None:
         async with redis_client.translated():
             await redis.ping()  # pyright: ignore[reportUnknownMemberType, reportGeneralTypeIssues]
 
-    database = Database(settings.database_url)
-    kept = TrunkStore(database, Sealing(settings.sealing_secrets), now=_now)
+    database, sealing = Database(settings.database_url), Sealing(settings.sealing_secrets)
+    presence = RedisPresence(redis, deployment=settings.deployment, now=_now)
+    directory = Directory(settings, TrunkStore(database, sealing, now=_now))
+    pacer = RedisPacer(redis, deployment=settings.deployment)
+    named = agents.load(Path(settings.agents_file))
+    servers = livekit_servers.build(settings, directory, presence, signals)
+    livekits = LiveKits(
+        *(server.livekit for server in servers),
+        wanted=lambda: switch.wanted(database),
+        moved=signals.work_waiting,
+    )
+    given = incoming.Given(
+        settings, database, sealing, directory, signals, pacer, named, _owner(), _now
+    )
+    overflow = incoming.overflow(given, servers[0])
     services = Services(
         settings=settings,
         database=database,
         signals=signals,
-        rooms=LiveKitRooms(livekit, api_key=key, api_secret=secret),
-        presence=RedisPresence(redis, deployment=settings.deployment, now=_now),
+        rooms=RoomsOfAll(livekits),
+        livekits=livekits,
+        presence=presence,
         tokens=Tokens(settings.token_secret.get_secret_value(), now=_now),
-        agents=agents.load(Path(settings.agents_file)),
+        agents=named,
         queue_limit=QueueLimit(settings.max_queued_calls),
-        pacer=RedisPacer(redis, deployment=settings.deployment),
-        directory=Directory(settings, kept),
-        webhooks=LiveKitWebhooks(api_key=key, api_secret=secret),
+        pacer=pacer,
+        directory=directory,
+        webhooks=WebhooksOfEach(*((one.livekit.realm, one.webhooks) for one in servers)),
         ping_redis=ping_redis,
         now=_now,
+        overflow=overflow,
+        chooser=incoming.chooser(given),
     )
-    keeper = TrunkKeeper(livekit=LiveKitTrunks(livekit), wanted=services.directory, signals=signals)
-    dispatcher = _dispatcher(services, keeper)
-    rescuer = Rescuer(
-        database=services.database,
-        rooms=services.rooms,
-        signals=signals,
-        presence=services.presence,
-        agents=services.agents,
-        tokens=services.tokens,
-        agent_name=settings.livekit_agent_name,
-        now=_now,
-    )
-    reaper = Reaper(
-        database=services.database,
-        rooms=services.rooms,
-        signals=signals,
-        deployment=settings.deployment,
-        agent_lost=dispatcher.agent_lost,
-        agent_left=rescuer.agent_left,
-        unowned=Unoffered(
-            rooms=services.rooms,
-            presence=services.presence,
-            agent_name=settings.livekit_agent_name,
-            now=_now,
-        ).look,
-        now=_now,
-    )
+    keep_inbound, close_inbound = incoming.keeper(given)
+    dispatcher = _dispatcher(services)
+    guards = [livekit_servers.guards(one, services, dispatcher) for one in servers]
     return Dialer(
         services=services,
-        always=(signals.run,),
+        # Where there is one LiveKit, there is nothing to choose.
+        always=(signals.run, *((livekits.run,) if livekits.fallback else ())),
         loops=(
-            keeper.run,
+            *(server.keeper.run for server in servers),
+            keep_inbound,
             dispatcher.run,
-            reaper.run,
-            rescuer.run,
+            *(guard for of_one in guards for guard in of_one),
+            overflow.run,
             Forgetting(services.database, now=_now).run,
         ),
-        closing=(services.database.close, livekit.close, redis.aclose),
+        closing=(
+            services.database.close,
+            *(server.session.close for server in servers),
+            close_inbound,
+            redis.aclose,
+        ),
     )
 
 
-def _dispatcher(services: Services, keeper: TrunkKeeper) -> Dispatcher:
+def _owner() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"[:128]
+
+
+def _dispatcher(services: Services) -> Dispatcher:
     settings = services.settings
     given = Collaborators(
         database=services.database,
         rooms=services.rooms,
         signals=services.signals,
-        presence=services.presence,
-        jobs=services.jobs,
-        trunks=keeper,
+        livekits=services.livekits,
         agents=services.agents,
         tokens=services.tokens,
         rules=Rules(
-            deployment=settings.deployment,
             agent_name=settings.livekit_agent_name,
             join_timeout=timedelta(seconds=settings.agent_join_timeout_seconds),
         ),
-        owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"[:128],
+        owner=_owner(),
         now=services.now,
     )
     return Dispatcher(given, pacer=services.pacer)

@@ -15,17 +15,16 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
-from dialer import doctor as doctoring
 from dialer import follow, migrations
 from dialer.inbound.commands import numbers
-from dialer.routing.from_file import open_store
+from dialer.livekits.commands import livekit
+from dialer.routing.for_doctor import PROVIDED
 from dialer.settings import ClientSettings, DatabaseSettings, Settings, TokenSettings, load
 from dialer.tenants.keys import Keys
 from dialer.tenants.tokens import Tokens
 from dialer.terminal import Tenant, fail, first_line, in_database, out, whole
 from telephony.call import DEFAULT_TENANT
 from trunks.cli import app as trunks
-from trunks.gateway import Provided
 
 app = typer.Typer(
     help="A telephony gateway: POST /calls, a phone rings, and an AI agent holds the talk.",
@@ -35,14 +34,15 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(livekit, name="livekit")
 app.add_typer(numbers, name="numbers")
 app.add_typer(trunks, name="trunks")
 
 
 @app.callback()
 def _for_every_command(context: typer.Context) -> None:  # pyright: ignore[reportUnusedFunction]
-    # `dialer trunks` writes what it made where calls are routed by it.
-    context.obj = Provided(open_store)
+    # `dialer trunks` writes what it made where calls are routed by it, and its doctor reads there.
+    context.obj = PROVIDED
 
 
 _ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -91,6 +91,8 @@ def migrate() -> None:
     try:
         before = migrations.current(url)
         migrations.upgrade(url)
+    except migrations.NewerDatabase as error:
+        fail(str(error))
     except SQLAlchemyError as error:
         fail(f"The database cannot be migrated: {first_line(error)}")
     head = migrations.head()
@@ -161,7 +163,10 @@ def docs() -> None:
 @app.command()
 def doctor() -> None:
     """Check versions, ports, keys, Redis, LiveKit, workers and the trunk, and say what to do."""
-    raise typer.Exit(doctoring.examine(load(Settings), out))
+    # It knows every server's library, which takes a second to load.
+    from dialer.doctor import examine
+
+    raise typer.Exit(examine(load(Settings), out))
 
 
 def _client() -> httpx.Client:

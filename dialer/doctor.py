@@ -7,47 +7,28 @@ import platform
 import re
 import shutil
 import socket
-import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import httpx
 from rich.console import Console
-from rich.markup import escape
 from sqlalchemy.exc import SQLAlchemyError
 
-from dialer import migrations
+from dialer import migrations, taken_port
 from dialer.adapters import probes
 from dialer.adapters.probes import Trouble
 from dialer.admission import agents
 from dialer.routing.directory import Directory, allowed_countries, of_settings
 from dialer.routing.store import open_trunks
 from dialer.routing.trunk import OUTBOUND, Trunk
+from dialer.setting_checks import hosted
 from dialer.settings import HOW_TO_SET_A_TRUNK, Settings
 from telephony.errors import TelephonyError
-
-
-class Verdict(StrEnum):
-    """How a part is."""
-
-    GOOD = "[green]ok[/]   "
-    DOUBT = "[yellow]check[/]"
-    BAD = "[red]fix[/]  "
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found of one part."""
-
-    part: str
-    verdict: Verdict
-    said: str
-
+from trunks.doctor.findings import Finding, Verdict, show
+from trunks.doctor.versions import built, module_version
 
 #: Refused below the first, doubted below the second; what the second mended is named.
 SIP_VERSIONS = ((1, 7, 0), (1, 9, 0))
@@ -63,10 +44,7 @@ def examine(settings: Settings, console: Console) -> int:
     async def run() -> int:
         worst = 0
         async for finding in findings(settings):
-            console.print(
-                f"{finding.verdict.value} [bold]{finding.part}[/]: {escape(finding.said)}",
-                highlight=False,
-            )
+            show(console, finding)
             worst = max(worst, finding.verdict is Verdict.BAD)
         return worst
 
@@ -105,7 +83,7 @@ def _servers() -> list[Finding]:
 
 
 def _server(name: str, versions: tuple[tuple[int, ...], tuple[int, ...]], lacks: str) -> Finding:
-    path = shutil.which(name) or _built(name)
+    path = shutil.which(name) or built(name)
     if path is None:
         return Finding(name, Verdict.DOUBT, "is not on this machine; its version is not known")
     found = module_version(path)
@@ -118,30 +96,6 @@ def _server(name: str, versions: tuple[tuple[int, ...], tuple[int, ...]], lacks:
     if found < better:
         return Finding(name, Verdict.DOUBT, f"{said} {lacks}; our own timers cover for it")
     return Finding(name, Verdict.GOOD, said)
-
-
-def _built(name: str) -> str | None:
-    """Find the one that the sandbox built, the newest of several."""
-    cache = Path.home() / ".cache"
-    built = sorted(
-        (cache / "telephony/servers").glob(f"{name}-v*"), key=lambda path: path.stat().st_mtime
-    )
-    return str(built[-1]) if built else None
-
-
-_MODULE = re.compile(r"github\.com/livekit/(?:livekit-server|sip)\s+v(\d+)\.(\d+)\.(\d+)")
-
-
-def module_version(path: str) -> tuple[int, ...] | None:
-    """Read the version that a Go binary was built from; its own --version may be a placeholder."""
-    go = shutil.which("go")
-    if go is None:
-        return None
-    told = subprocess.run(
-        [go, "version", "-m", path], capture_output=True, text=True, timeout=20, check=False
-    ).stdout
-    match = _MODULE.search(told)
-    return None if match is None else tuple(int(part) for part in match.groups())
 
 
 def _agents_file(settings: Settings) -> Finding:
@@ -189,7 +143,8 @@ async def _redis_and_livekit(settings: Settings) -> AsyncIterator[Finding]:
     clock = await _clock(settings.livekit_url)
     if clock is not None:
         yield clock
-    if found is None:
+    if found is None or hosted(settings.livekit_url) or settings.livekit_fallback_url:
+        # A Redis of the dialer's own is right there: it outlives that of either LiveKit.
         return
     shared = await probes.same_redis(settings.redis_url, *livekit, prefix=settings.deployment)
     if shared:
@@ -283,11 +238,7 @@ async def _api(settings: Settings) -> AsyncIterator[Finding]:
 
 
 def _port(host: str, port: int) -> Finding:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            said = f"port {port} is taken by something that is not this API ({error.strerror})"
-            return Finding("api", Verdict.BAD, f"{said}: set API_PORT")
+    said = taken_port.obstacle(host, port)
+    if said is not None:
+        return Finding("api", Verdict.BAD, f"{said}, and it is not this API: set API_PORT")
     return Finding("api", Verdict.DOUBT, f"is not running; port {port} is free: dialer api")

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from dialer import metrics
 from dialer.adapters.database import Database
 from dialer.adapters.tables import calls, tenants
+from dialer.calls import endings
 from dialer.routing import figures
 from dialer.settings import HOW_TO_SET_A_TRUNK
 from dialer.tenants.authenticate import BEARER, bearer, tenant_of_request
@@ -70,10 +71,11 @@ async def readyz(request: Request) -> JSONResponse:
     """Say whether everything that a call needs is there; status 503 names what is missing."""
     missing = await missing_parts(services(request))
     ready = not missing
-    return JSONResponse(
-        {"status": "ready" if ready else "not_ready", "missing": missing},
-        status_code=200 if ready else 503,
-    )
+    told: dict[str, Any] = {"status": "ready" if ready else "not_ready", "missing": missing}
+    livekits = services(request).livekits
+    if livekits.fallback is not None:
+        told["livekit"] = livekits.current.name.value
+    return JSONResponse(told, status_code=200 if ready else 503)
 
 
 async def missing_parts(wired: Services) -> dict[str, str]:
@@ -111,7 +113,8 @@ async def _redis(wired: Services) -> str | None:
 
 
 async def _livekit(wired: Services) -> str | None:
-    await wired.rooms.list(wired.settings.deployment)
+    livekit = wired.livekits.current
+    await livekit.rooms.list(livekit.realm.prefix)
     return None
 
 
@@ -122,8 +125,11 @@ async def _trunk(wired: Services) -> str | None:
 
 
 async def _worker(wired: Services) -> str | None:
-    if any(worker.takes_calls for worker in await wired.presence.live()):
+    livekit = wired.livekits.current
+    if any(worker.takes_calls for worker in await livekit.presence.live()):
         return None
+    if livekit is wired.livekits.fallback:
+        return "No worker of the fallback takes calls: start one with WORKER_LIVEKIT=fallback."
     return "No worker is registered that takes calls: start one with `dialer worker`."
 
 
@@ -177,30 +183,23 @@ async def _scraped(wired: Services) -> list[Metric]:
 
 
 async def _from_database(wired: Services) -> list[Metric]:
-    live = select(calls.c.status, func.count()).where(calls.c.status != CallStatus.ENDED.value)
-    ended = select(calls.c.outcome, calls.c.ended_reason, func.count()).where(
-        calls.c.status == CallStatus.ENDED.value
-    )
+    statuses = [status.value for status in CallStatus if status is not CallStatus.ENDED]
+    # Named one by one: "not ended" would be looked for among all that are.
+    live = select(calls.c.status, func.count()).where(calls.c.status.in_(statuses))
     oldest = select(func.min(calls.c.queued_at)).where(
         calls.c.status == CallStatus.QUEUED.value, calls.c.call_type == CallType.SIP.value
     )
     async with wired.database.reading() as connection:
         counted = await connection.execute(live.group_by(calls.c.status))
         by_status: dict[str, int] = {str(row[0]): int(row[1]) for row in counted}
-        by_end = list(
-            await connection.execute(ended.group_by(calls.c.outcome, calls.c.ended_reason))
-        )
+        by_end = await endings.counted(connection)
         since: datetime | None = (await connection.execute(oldest)).scalar_one()
-    endings = _EVERY_ENDING | {(o or "", r or ""): int(n) for o, r, n in by_end}
     waited = 0.0 if since is None else max(0.0, (wired.now() - since).total_seconds())
-    statuses = [status for status in CallStatus if status is not CallStatus.ENDED]
     return [
-        metrics.scraped(
-            "telephony_calls", [((s.value,), float(by_status.get(s.value, 0))) for s in statuses]
-        ),
+        metrics.scraped("telephony_calls", [((s,), float(by_status.get(s, 0))) for s in statuses]),
         metrics.scraped(
             "telephony_calls_ended_total",
-            [(ending, float(n)) for ending, n in endings.items()],
+            [(ending, float(n)) for ending, n in (_EVERY_ENDING | by_end).items()],
         ),
         metrics.scraped("telephony_call_oldest_queued_seconds", [((), waited)]),
     ]

@@ -9,9 +9,13 @@ what happens in a process is counted in it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from telephony.events import OverflowWhy
+from telephony.worker_contract import InboundRefused
 
 REGISTRY = CollectorRegistry()
 
@@ -57,10 +61,46 @@ INBOUND_OFFERS = Counter(
     ["result"],
     registry=REGISTRY,
 )
+#: A worker that is told "taken" got nothing: of offers the word is for those that got the call.
+OFFERED: Final[dict[InboundRefused | None, str]] = {
+    None: "taken",
+    **{refused: refused.value for refused in InboundRefused},
+    InboundRefused.TAKEN: "had_by_another",
+}
+for _result in OFFERED.values():
+    # There from the start: a counter that appears at 1 was never seen to grow.
+    INBOUND_OFFERS.labels(result=_result)
+INBOUND_WITHOUT_AGENT = Counter(
+    "telephony_inbound_without_agent",
+    "Callers for whom there was no agent, whom this process took: how they went on, and why.",
+    ["how", "why"],
+    registry=REGISTRY,
+)
+for _how in ("overflow", "apology"):
+    for _why in OverflowWhy:
+        INBOUND_WITHOUT_AGENT.labels(how=_how, why=_why.value)
+INBOUND_WEBHOOKS = Counter(
+    "telephony_inbound_webhooks",
+    "Questions of this process to the webhooks of numbers, by what came of them.",
+    ["result"],
+    registry=REGISTRY,
+)
 LIVEKIT_WEBHOOKS = Counter(
     "telephony_livekit_webhooks",
     "Webhooks of LiveKit's that were taken, or ignored because they are about no call of ours.",
     ["result"],
+    registry=REGISTRY,
+)
+LIVEKIT_UP = Gauge(
+    "telephony_livekit_up",
+    "Where there is a fallback: 1 while this process takes a LiveKit (own, fallback) for up.",
+    ["livekit"],
+    registry=REGISTRY,
+)
+LIVEKIT_IN_USE = Gauge(
+    "telephony_livekit_in_use",
+    "Where there is a fallback: 1 for the LiveKit that new calls of this process go to.",
+    ["livekit"],
     registry=REGISTRY,
 )
 DATABASE_UP = Gauge(

@@ -108,6 +108,12 @@ PROBLEMS: dict[str, Problem] = {
         "Numbers are numbers and texts are texts; leave a field out rather than sending null.",
     ),
     "invalid_value": Problem(422, "A field has a value that is not taken", "See `detail`."),
+    "webhook_url_forbidden": Problem(
+        422,
+        "This URL is never called",
+        "Use https and a host of the public network, without user and password. What is in your "
+        "own network is named in WEBHOOK_ALLOWED_NETWORKS.",
+    ),
     "out_of_range": Problem(422, "A number is out of range", "`detail` names the range."),
     "too_large": Problem(422, "A field is too large", "`detail` names the limit."),
     "too_deep": Problem(422, "A field is nested too deeply", "`detail` names the limit."),

@@ -122,10 +122,9 @@ def _code(error_type: str) -> str:
 
 
 def _fault(error: dict[str, Any], known: list[str]) -> dict[str, Any]:
-    location = [
-        str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")
-    ]
-    field = ".".join(part for part in location if part != "[key]")[:200] or None
+    # First comes which part of the request it is: the body, the query, a header.
+    location = [str(part) for part in error["loc"][1:] if part != "[key]"]
+    field = ".".join(location)[:200] or None
     code = _code(error["type"])
     fault: dict[str, Any] = {"code": code, "field": field, "detail": _sentence(error, code)}
     if code == "unknown_field" and location:
@@ -148,9 +147,13 @@ def _sentence(error: dict[str, Any], code: str) -> str:
     return text if text.endswith(".") else f"{text}."
 
 
+#: More of them help nobody, and cost more than what was sent.
+_MOST_FAULTS = 20
+
+
 def for_validation(error: RequestValidationError, known: list[str]) -> JSONResponse:
     """Build the response for a request that does not fit its schema; ``known`` are its fields."""
-    faults = [_fault(fault, known) for fault in error.errors()]
+    faults = [_fault(fault, known) for fault in error.errors()[:_MOST_FAULTS]]
     first = faults[0]
     return response(
         first["code"],

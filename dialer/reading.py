@@ -29,7 +29,9 @@ MAX_ANY_BODY = 4 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_NUMBER = 400
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|-?Infinity|NaN', re.DOTALL)
+# A string is taken as far as it goes and never given back: one without an end would else be looked
+# for again from each of its own quotes.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|[{}\[\],:]|-?Infinity|NaN', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -11,12 +11,13 @@ import structlog
 import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
-from dialer import failpoints, logs, migrations
+from dialer import failpoints, logs, migrations, taken_port
 from dialer.adapters.database import async_url
 from dialer.adapters.sqlite_owner import SecondDialer, SharedDisk, SqliteOwner
 from dialer.admission.agents import AgentsFileError
 from dialer.app import build, create_app, running
 from dialer.settings import Settings
+from telephony import garbage
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -29,12 +30,15 @@ _SWITCH_INTERVAL = 0.0005
 def serve_api(settings: Settings, *, loops: bool) -> None:
     """Serve until told to stop."""
     owner = _prepare(settings)
+    if (said := taken_port.obstacle(settings.api_host, settings.api_port)) is not None:
+        _leave(f"{said[0].upper()}{said[1:]}: end that, or set API_PORT.")
     # Threads talk to SQLite for a busy event loop: each of their short turns waits this long.
     sys.setswitchinterval(_SWITCH_INTERVAL)
     try:
         app = create_app(settings, loops=loops)
     except AgentsFileError as error:
         _leave(str(error))
+    garbage.spare_what_stays()
     try:
         uvicorn.run(
             app,
@@ -65,7 +69,9 @@ async def _loops(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(build(settings), loops=True):
+    dialer = build(settings)
+    garbage.spare_what_stays()
+    async with running(dialer, loops=True):
         log.info("loops running")
         await stop.wait()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -60,6 +61,19 @@ def server(url: str) -> str:
     if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("must be a host and an optional port, without a path behind it")
     return url.rstrip("/")
+
+
+def network(part: str) -> str:
+    """Give a network as CIDR. Errors: ValueError."""
+    try:
+        return str(ip_network(part.strip()))
+    except ValueError:
+        raise ValueError("holds something that is no network like 10.1.2.0/24") from None
+
+
+def hosted(livekit_url: str) -> bool:
+    """Tell whether it is a project of LiveKit Cloud, which counts requests and shows no Redis."""
+    return (urlsplit(livekit_url).hostname or "").endswith(".livekit.cloud")
 
 
 def e164(part: str) -> str:

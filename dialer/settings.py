@@ -6,13 +6,15 @@ environment wins. Everything wrong is told at once, with a hint at the expected 
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from dialer.setting_checks import begins, country, e164, long_secret, server, trunk_host
+from dialer.setting_checks import begins, country, e164, long_secret, network, server, trunk_host
 from dialer.setting_complaints import leave
 from telephony.numbers import E164
 
@@ -68,6 +70,13 @@ class TokenSettings(DatabaseSettings):
     )
     api_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     api_port: int = Field(default=8000, ge=0, le=65535, description="Port that the API listens on.")
+    webhook_allowed_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Networks of your own whose servers may be the webhook of a number, as CIDR "
+        "blocks separated by commas; http and every port are called there. All else must be "
+        "reached by https over the public network.",
+        examples=["127.0.0.0/8,10.1.2.0/24"],
+    )
 
     @field_validator("token_secret")
     @classmethod
@@ -80,6 +89,12 @@ class TokenSettings(DatabaseSettings):
         for key in keys.get_secret_value().split(",") if keys.get_secret_value() else ():
             long_secret(SecretStr(key.strip()))
         return keys
+
+    @field_validator("webhook_allowed_networks", mode="before")
+    @classmethod
+    def _networks(cls, value: Any) -> Any:
+        parts = value.split(",") if isinstance(value, str) else value
+        return tuple(network(part) for part in parts if part.strip())
 
     @field_validator("public_url")
     @classmethod
@@ -99,11 +114,41 @@ class TokenSettings(DatabaseSettings):
         return self.public_url or f"http://{self.api_host}:{self.api_port}"
 
 
-class Settings(TokenSettings):
+class GatewaySettings(TokenSettings):
+    """What ``dialer trunks`` asks about the gateway that its file is for."""
+
+    deployment: str = Field(
+        default="tel",
+        pattern=r"^[a-z0-9]{1,16}$",
+        description="First part of every room's name. Two dialers that share a livekit-server "
+        "need different ones: each deletes only rooms of its own.",
+    )
+    agents_file: str = Field(
+        default="agents.yaml", description="The file that describes the agents."
+    )
+    sip_trunk_address: str = Field(
+        default="",
+        description="Host and optional port of the carrier's termination trunk, without sip:. "
+        "Empty: sip calls leave by the trunks of trunks.yaml, or wait.",
+        examples=["example.pstn.twilio.com"],
+    )
+
+    @property
+    def deployment_of_fallback(self) -> str:
+        """Give the first part of the names of rooms in a fallback, were there one."""
+        return f"{self.deployment}fb"
+
+    @field_validator("sip_trunk_address")
+    @classmethod
+    def _host(cls, address: str) -> str:
+        return trunk_host(address)
+
+
+class Settings(GatewaySettings):
     """Everything that ``dialer api`` and ``dialer loops`` read."""
 
     redis_url: str = Field(
-        description="The Redis that livekit-server and livekit-sip use too.",
+        description="The Redis that our own livekit-server and livekit-sip use too.",
         examples=["redis://127.0.0.1:6379/0"],
         repr=False,
     )
@@ -122,22 +167,20 @@ class Settings(TokenSettings):
         description="The secret of that key, at least 32 characters.",
         examples=["$(openssl rand -hex 32)"],
     )
+    livekit_fallback_url: str = Field(
+        default="",
+        description="Another LiveKit, or a project of LiveKit Cloud, for new calls while the first "
+        "one is down. Dialer and browsers reach it there. Empty: there is none.",
+        examples=["wss://example.livekit.cloud"],
+    )
+    livekit_fallback_api_key: str = Field(default="", description="Its key name.")
+    livekit_fallback_api_secret: SecretStr = Field(
+        default=SecretStr(""), description="The secret of that key."
+    )
     livekit_agent_name: str = Field(
         default="telephony",
         min_length=1,
         description="Name under which workers register with LiveKit; dispatches ask for it.",
-    )
-    deployment: str = Field(
-        default="tel",
-        pattern=r"^[a-z0-9]{1,16}$",
-        description="First part of every room's name. Two dialers that share a livekit-server "
-        "need different ones: each deletes only rooms of its own.",
-    )
-    sip_trunk_address: str = Field(
-        default="",
-        description="Host and optional port of the carrier's termination trunk, without sip:. "
-        "Empty: sip calls wait.",
-        examples=["example.pstn.twilio.com"],
     )
     sip_trunk_username: str = Field(
         default="", description="User of the trunk's digest credentials."
@@ -166,12 +209,9 @@ class Settings(TokenSettings):
     allowed_countries: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Countries that may be called, by their ISO 3166 codes, separated by commas; "
-        "by default those of SIP_CALLER_IDS. +1 is many: the US, Canada and each island have their "
-        "own. There is no wildcard.",
+        "by default those of SIP_CALLER_IDS and of the trunks' numbers. +1 is many: the US, "
+        "Canada and each island have their own. There is no wildcard.",
         examples=["US,CA"],
-    )
-    agents_file: str = Field(
-        default="agents.yaml", description="The file that describes the agents."
     )
     max_queued_calls: int = Field(
         default=1000,
@@ -180,6 +220,26 @@ class Settings(TokenSettings):
     )
     agent_join_timeout_seconds: float = Field(
         default=3.0, gt=0, le=60, description="How long a dispatched worker may take to join."
+    )
+    inbound_answer_timeout_seconds: float = Field(
+        default=6.0,
+        ge=2,
+        le=30,
+        description="How long a caller hears ringing while no agent takes the call, before the "
+        "overflow number is dialled or the apology played.",
+    )
+    overflow_calls_per_number: int = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        description="How many callers of one number of ours may be at its overflow number at once. "
+        "Each is a call that is paid; who calls beyond hears the apology.",
+    )
+    apology_file: str = Field(
+        default="",
+        description="A WAV file (16 bit, mono, at most 30 seconds) for callers for whom there is "
+        "nobody. Empty: one in English that comes with the gateway. `off`: they hear busy.",
+        examples=["/etc/telephony/apology.wav"],
     )
     metrics_token: SecretStr = Field(
         default=SecretStr(""),
@@ -209,20 +269,20 @@ class Settings(TokenSettings):
     def _secret_long_enough(cls, secret: SecretStr) -> SecretStr:
         return long_secret(secret)
 
+    @field_validator("livekit_fallback_api_secret")
+    @classmethod
+    def _long_enough_if_any(cls, secret: SecretStr) -> SecretStr:
+        return long_secret(secret) if secret.get_secret_value() else secret
+
     @field_validator("redis_url")
     @classmethod
     def _redis(cls, url: str) -> str:
         return begins(url, "redis://", "rediss://", "unix://")
 
-    @field_validator("livekit_url", "livekit_public_url")
+    @field_validator("livekit_url", "livekit_public_url", "livekit_fallback_url")
     @classmethod
     def _websocket(cls, url: str) -> str:
         return url and server(begins(url, "ws://", "wss://", "http://", "https://"))
-
-    @field_validator("sip_trunk_address")
-    @classmethod
-    def _host(cls, address: str) -> str:
-        return trunk_host(address)
 
     @field_validator("sip_caller_ids", mode="before")
     @classmethod
@@ -257,6 +317,17 @@ class Settings(TokenSettings):
         return self
 
     @model_validator(mode="after")
+    def _fallback_whole(self) -> Self:
+        secret = self.livekit_fallback_api_secret.get_secret_value()
+        given = {bool(self.livekit_fallback_url), bool(self.livekit_fallback_api_key), bool(secret)}
+        if len(given) > 1:
+            raise ValueError(
+                "LIVEKIT_FALLBACK_URL, LIVEKIT_FALLBACK_API_KEY and LIVEKIT_FALLBACK_API_SECRET "
+                "go together"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _no_failpoints_by_mistake(self) -> Self:
         if self.failpoints_folder and not self.failpoints_enabled:
             raise ValueError("FAILPOINTS_FOLDER is for tests and needs FAILPOINTS_ENABLED=true")
@@ -267,6 +338,11 @@ class Settings(TokenSettings):
         """Give the countries that may be called."""
         own = (E164(number).region for number in self.sip_caller_ids)
         return frozenset(self.allowed_countries or (region for region in own if region))
+
+    @property
+    def fallback_deployment(self) -> str | None:
+        """Give the first part of the names of the fallback's rooms; None where there is none."""
+        return self.deployment_of_fallback if self.livekit_fallback_url else None
 
     @property
     def browser_livekit_url(self) -> str:
@@ -290,6 +366,16 @@ class ClientSettings(BaseSettings):
     dialer_api_key: SecretStr = Field(
         default=SecretStr(""), description="API key of the CLI.", examples=["tk_..."]
     )
+
+
+def variable(name: str) -> str:
+    """Give a variable of the environment that somebody named; empty where there is none."""
+    return os.environ.get(name, "")
+
+
+def variables(names: Iterable[str]) -> dict[str, str]:
+    """Give those of these variables that the environment has."""
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)

@@ -6,15 +6,11 @@ the same, so that a setting, error code, event type or metric cannot stay undocu
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from agent.settings import Settings as WorkerSettings
@@ -22,24 +18,23 @@ from dialer import metrics
 from dialer.admission.agents import Described
 from dialer.problem_table import PROBLEMS
 from dialer.settings import ClientSettings, Settings
+from docs.drawing import between, default_of, table, type_name
+from docs.trunks_doctor import doctor_tables
+from docs.trunks_file import trunks_codes, trunks_schema
 from telephony import lifecycle
 from telephony.call import AttemptState, CallStatus, EndedReason, Outcome
 from telephony.dial_request import Models
 from telephony.events import DATA, EventType
 from telephony.termination import CAUSE_BY_REASON, ENDED_BY, OUTCOME, REASON_BY_SIP
-from trunks import errors as far_end
-from trunks import exits
-from trunks.desired import Desired
-from trunks.faults import FAULTS
 from trunks.settings import Settings as TrunkSettings
 
 ROOT = Path(__file__).resolve().parent.parent
-_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 _NOTE = "<!-- Written by `python -m docs.generate`: change the code, not this. -->"
 
 EVENTS: dict[EventType, str] = {
     EventType.CALL_QUEUED: "The call was taken and waits.",
     EventType.CALL_RECEIVED: "Somebody calls one of our numbers; the call rings.",
+    EventType.CALL_ROUTED: "The number's webhook was asked which agent answers, and what it said.",
     EventType.CALL_WAITING: "It waits for something in particular.",
     EventType.CALL_DISPATCHING: "A worker was asked into the attempt's room.",
     EventType.CALL_REQUEUED: "Nobody came, or a trunk refused it; nobody was rung; it waits again.",
@@ -51,6 +46,9 @@ EVENTS: dict[EventType, str] = {
     EventType.CALL_TURN: "One side said something.",
     EventType.CALL_AGENT_LOST: "The agent of an answered call was lost; another one is asked for.",
     EventType.CALL_AGENT_RESCUED: "Another agent took the conversation over.",
+    EventType.CALL_OVERFLOWED: "No agent for a caller: the number's overflow number is dialled.",
+    EventType.CALL_OVERFLOW_ANSWERED: "Somebody took the call at the overflow number.",
+    EventType.CALL_APOLOGISED: "Nobody for a caller: an apology is played, then the call ends.",
     EventType.CALL_DTMF: "A key was pressed.",
     EventType.CALL_HANGUP_REQUESTED: "Somebody asked for the end by the API.",
     EventType.CALL_RECORDING_READY: "The recording is complete.",
@@ -62,38 +60,6 @@ EVENTS: dict[EventType, str] = {
 }
 
 WORKER_NAMES = "What a worker reads (`dialer worker`)"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """Draw a Markdown table."""
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def type_name(annotation: Any) -> str:
-    """Name a type for people."""
-    if get_origin(annotation) in (Union, UnionType):
-        parts = [type_name(part) for part in get_args(annotation) if part is not type(None)]
-        return " or ".join(parts)
-    if get_args(annotation) and get_origin(annotation) is not dict:
-        return ", ".join(f"`{value}`" for value in get_args(annotation) if isinstance(value, str))
-    names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
-    name = getattr(annotation, "__name__", str(annotation))
-    return names.get(name, name)
-
-
-def default_of(field: FieldInfo) -> str:
-    """Give a default as it would be written; empty where the setting is required."""
-    if field.is_required():
-        return "**required**"
-    if field.default is PydanticUndefined:
-        return "made at start" if field.default_factory else ""
-    value = field.default
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if text in ("", ()):
-        return "empty"
-    return f"`{text}`"
 
 
 def _settings_rows(kind: type[BaseSettings]) -> list[list[str]]:
@@ -264,64 +230,6 @@ def _env_line(name: str, field: FieldInfo) -> str:
     return f"# {name.upper()}={'' if '$(' in shown else shown}"
 
 
-def trunks_schema() -> str:
-    """Write docs/trunks.schema.json, with which editors check a trunks.yaml while it is written."""
-    schema = Desired.model_json_schema()
-    return json.dumps({"$schema": _SCHEMA, **schema}, indent=2, ensure_ascii=False)
-
-
-def trunks_fields() -> str:
-    """Draw a table for each part of trunks.yaml."""
-    schema = Desired.model_json_schema()
-    parts = [_fields_table("The file", schema)]
-    parts += [_fields_table(name, part) for name, part in sorted(schema["$defs"].items())]
-    return "\n\n".join(parts)
-
-
-def _fields_table(title: str, part: dict[str, Any]) -> str:
-    required: list[str] = part.get("required", [])
-    rows = [
-        [f"`{name}`", _default_in(field, name in required), field.get("description", "")]
-        for name, field in part["properties"].items()
-    ]
-    about = "" if title == "The file" else f"{part.get('description', '')}\n\n"
-    return f"### {title}\n\n{about}" + table(["field", "default", "meaning"], rows)
-
-
-def _default_in(field: dict[str, Any], required: bool) -> str:
-    if required:
-        return "**required**"
-    value = field.get("default")
-    return "empty" if value in (None, [], {}, "") else f"`{json.dumps(value)}`"
-
-
-def trunks_codes() -> dict[str, str]:
-    """Draw the tables of codes of docs/trunks.md."""
-    told = ["code", "meaning"]
-    return {
-        "trunks-fields": trunks_fields(),
-        "trunks-exits": table(
-            ["status", "meaning"],
-            [[str(int(status)), text] for status, text in exits.MEANING.items()],
-        ),
-        "trunks-faults": table(told, [[f"`{code}`", text] for code, text in FAULTS.items()]),
-        "trunks-errors": table(told, [[f"`{c}`", text] for c, text in far_end.CODES.items()]),
-    }
-
-
-def between(text: str, name: str, part: str) -> str:
-    """Put a part between its two markers.
-
-    Errors: ValueError when the markers are not there.
-    """
-    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    before, found, rest = text.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not (found and closed):
-        raise ValueError(f"no markers for {name}")
-    return f"{before}{begin}\n{part}\n{end}{after}"
-
-
 def wanted() -> dict[Path, str]:
     """Give every generated file as it should be."""
     architecture = ROOT / "docs" / "architecture.md"
@@ -333,6 +241,10 @@ def wanted() -> dict[Path, str]:
     told = trunks.read_text(encoding="utf-8")
     for name, part in trunks_codes().items():
         told = between(told, name, part)
+    doctor = ROOT / "docs" / "doctor.md"
+    examined = doctor.read_text(encoding="utf-8")
+    for name, part in doctor_tables().items():
+        examined = between(examined, name, part)
     return {
         ROOT / "docs" / "configuration.md": configuration() + "\n",
         ROOT / "docs" / "errors.md": errors() + "\n",
@@ -341,6 +253,7 @@ def wanted() -> dict[Path, str]:
         architecture: drawn,
         operations: measured,
         trunks: told,
+        doctor: examined,
         ROOT / "docs" / "trunks.schema.json": trunks_schema() + "\n",
     }
 

@@ -12,36 +12,37 @@ import yaml
 
 from sandbox.certificates import Identity
 from sandbox.ports import Ports
-from sandbox.secrets_kept import Secrets
 
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Which one of two it is, and whether there are two: they share a range of ports by halves."""
+    """Which one of two it is, and whether there are two: they share a range of ports by halves.
 
-    second: bool = False
-    twice: bool = False
+    Shape: ``suffix`` is what the second one's names end with; ``redis`` names the Redis of the
+    first or its own, ``key`` and ``secret`` are those of its LiveKit.
+    """
 
-    @property
-    def suffix(self) -> str:
-        """Give what the second one's names end with."""
-        return "-2" if self.second else ""
+    suffix: str
+    shared: bool
+    redis: str
+    key: str
+    secret: str
 
     def share(self, ports: tuple[int, int]) -> tuple[int, int]:
         """Give its part of a range."""
         first, last = ports
         middle = (first + last + 1) // 2
-        if not self.twice:
+        if not self.shared:
             return ports
-        return (middle, last) if self.second else (first, middle - 1)
+        return (middle, last) if self.suffix else (first, middle - 1)
 
 
-def redis(ports: Ports, folder: str) -> str:
+def redis(port: int, folder: str) -> str:
     """Render redis.conf: nothing is kept, for nothing in Redis may be worth keeping."""
     return "\n".join(
         [
             "bind 127.0.0.1",
-            f"port {ports['redis']}",
+            f"port {port}",
             f"dir {folder}",
             'save ""',
             "appendonly no",
@@ -53,7 +54,7 @@ def redis(ports: Ports, folder: str) -> str:
     )
 
 
-def livekit_server(ports: Ports, kept: Secrets, webhook_url: str | None, which: Which) -> str:
+def livekit_server(ports: Ports, webhook_url: str | None, which: Which) -> str:
     """Render livekit-server's configuration."""
     first, last = which.share(ports.media)
     config: dict[str, Any] = {
@@ -68,21 +69,20 @@ def livekit_server(ports: Ports, kept: Secrets, webhook_url: str | None, which: 
             "interfaces": {"includes": ["lo"]},
             "enable_loopback_candidate": True,
         },
-        "redis": {"address": ports.reach("redis")},
-        "keys": {kept.livekit_key: kept.livekit_secret},
+        "redis": {"address": ports.reach(which.redis)},
+        "keys": {which.key: which.secret},
         # livekit-sip's own token cannot make a room, so a caller's is made by joining it; who may
         # join is the tokens' business all the same (docs/decisions/0010).
         "room": {"auto_create": True, "empty_timeout": 30, "departure_timeout": 10},
         "logging": {"level": "info", "json": True},
     }
     if webhook_url:
-        config["webhook"] = {"api_key": kept.livekit_key, "urls": [webhook_url]}
+        config["webhook"] = {"api_key": which.key, "urls": [webhook_url]}
     return yaml.safe_dump(config, sort_keys=False)
 
 
 def livekit_sip(
     ports: Ports,
-    kept: Secrets,
     listen_ip: str,
     which: Which,
     settings: Mapping[str, Any] | None = None,
@@ -92,10 +92,10 @@ def livekit_sip(
     first, last = which.share(ports.sip_rtp)
     port = ports[f"sip{which.suffix}"]
     config: dict[str, Any] = {
-        "api_key": kept.livekit_key,
-        "api_secret": kept.livekit_secret,
+        "api_key": which.key,
+        "api_secret": which.secret,
         "ws_url": f"ws://{ports.reach(f'livekit{which.suffix}')}",
-        "redis": {"address": ports.reach("redis")},
+        "redis": {"address": ports.reach(which.redis)},
         "sip_port": port,
         "sip_port_listen": port,
         "rtp_port": f"{first}-{last}",

@@ -51,6 +51,9 @@ def _of(plan: Plan) -> dict[str, Any]:
         "livekit_url": plan.livekit_url,
         "livekit_api_key": plan.kept.livekit_key,
         "livekit_api_secret": plan.kept.livekit_secret,
+        "fallback_livekit_url": plan.livekit_of("livekit-server-fallback")
+        if plan.options.fallback
+        else None,
         "sip_address": f"{plan.sip_ip}:{plan.ports['sip']}",
         "sip_tls_addresses": _tls_addresses(plan),
         "certificates_dir": str(plan.folders.certificates) if plan.options.tls else None,

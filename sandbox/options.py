@@ -28,8 +28,18 @@ REACHED: Final = ("redis", "livekit", "carrier", "api")
 #: How much SRTP is asked of the trunk while SIP goes over TLS.
 MediaEncryption = Literal["disable", "allow", "require"]
 
+#: Whose far end the simulated carrier plays, where it is not a carrier's.
+Profile = Literal["asterisk", "freeswitch"]
+
 #: What `--twice` adds; the workers are two anyway.
 SECOND: Final = ("livekit-server-2", "livekit-sip-2", "api-2", "loops", "loops-2")
+#: What `--fallback` adds: another LiveKit with a Redis and keys of its own, as a hosted one has.
+FALLBACK: Final = (
+    "redis-fallback",
+    "livekit-server-fallback",
+    "livekit-sip-fallback",
+    "worker-fallback",
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,8 @@ class PhoneSystem:
 class Options:
     """Choices for one run.
 
-    Shape: ``database_url`` is None for the sandbox's own SQLite file, ``tls`` for SIP over UDP.
+    Shape: ``database_url`` is None for the sandbox's own SQLite file, ``tls`` for SIP over UDP,
+    ``profile`` for a carrier at the far end.
     """
 
     port_base: int | None = None
@@ -55,7 +66,9 @@ class Options:
     via: Mapping[str, str] = field(default_factory=dict[str, str])
     sip_settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     twice: bool = False
+    fallback: bool = False
     tls: MediaEncryption | None = None
+    profile: Profile | None = None
     state: Path = DEFAULT_STATE
 
 
@@ -100,9 +113,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run two of every part on one Redis; needs --database-url",
     )
     parser.add_argument(
+        "--fallback",
+        action="store_true",
+        help="run a second LiveKit that shares nothing with the first, as the dialer's fallback",
+    )
+    parser.add_argument(
         "--tls",
         choices=get_args(MediaEncryption),
         help="SIP over TLS by an authority of the sandbox's own, and this much SRTP on the trunk",
+    )
+    parser.add_argument(
+        "--profile",
+        choices=get_args(Profile),
+        help="let the simulated carrier behave as this PBX does in its usual settings",
     )
     parser.add_argument(
         "--state",
@@ -123,7 +146,9 @@ def from_arguments(arguments: argparse.Namespace) -> Options:
         via=arguments.via,
         sip_settings=arguments.sip_settings,
         twice=arguments.twice,
+        fallback=arguments.fallback,
         tls=arguments.tls,
+        profile=arguments.profile,
         state=arguments.state,
     )
 
@@ -137,6 +162,10 @@ def parse(arguments: Sequence[str]) -> Options:
     chosen = from_arguments(parser.parse_args(arguments))
     if chosen.twice and chosen.database_url is None:
         parser.error("--twice needs --database-url: SQLite serves one dialer process")
+    if chosen.fallback and (chosen.twice or chosen.tls):
+        parser.error(
+            "--fallback goes neither with --twice nor with --tls: there are no ports for it"
+        )
     return chosen
 
 

@@ -33,6 +33,13 @@ ORDER: Final = (
     "sip-tls",
     "sip-tls-2",
     "carrier-tls",
+    "redis-fallback",
+    "livekit-fallback",
+    "livekit-tcp-fallback",
+    "sip-fallback",
+    "sip-health-fallback",
+    "sip-metrics-fallback",
+    "worker-fallback",
 )
 _SIP_RTP: Final = (30, 290)
 _CARRIER_RTP: Final = (320, 300)

@@ -33,7 +33,7 @@ async def prepare(plan: Plan, *, key: bool) -> Prepared:
 
     Errors: NotPrepared.
     """
-    asked = ["key" if key else "no-key", "worker", "worker-2"]
+    asked = ["key" if key else "no-key", "worker", "worker-2", "worker-fallback"]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

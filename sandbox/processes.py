@@ -12,7 +12,7 @@ from sandbox import config_files, probes, servers_build
 from sandbox.atomic import write_private
 from sandbox.certificates import Authority
 from sandbox.folders import PROJECT, Folders
-from sandbox.options import SECOND, Options
+from sandbox.options import FALLBACK, SECOND, Options
 from sandbox.ports import Ports
 from sandbox.secrets_kept import Secrets
 from sandbox.settings import Settings, inherited
@@ -22,6 +22,7 @@ from sandbox.supervised import Spec
 CALLER_IDS = "+14155550190,+14155550191"
 _CALLS_PER_SECOND = "20"
 _FIRST_WORKER_READY = 180.0
+_FALLBACK = "-fallback"
 
 
 @dataclass(frozen=True)
@@ -95,37 +96,53 @@ class Plan:
 
     def runs(self, name: str) -> bool:
         """Tell whether a process is part of this run."""
+        if name in FALLBACK:
+            return self.options.fallback
         return name not in self.options.without and (self.options.twice or name not in SECOND)
 
     def which(self, name: str) -> config_files.Which:
         """Tell which one of two a process is."""
-        return config_files.Which(name.endswith("-2"), self.options.twice)
+        kept, suffix = self.kept, _suffix(name)
+        apart = suffix == _FALLBACK
+        return config_files.Which(
+            suffix,
+            shared=self.options.twice or self.options.fallback,
+            redis=f"redis{suffix}" if apart else "redis",
+            key=kept.fallback_key if apart else kept.livekit_key,
+            secret=kept.fallback_secret if apart else kept.livekit_secret,
+        )
 
     def api_of(self, name: str) -> str:
         """Give the address of the API that is a process's own, or its neighbour."""
-        return f"http://{self.ports.address(f'api{self._half(name)}')}"
+        half = "-2" if self.options.twice and name.endswith("-2") else ""
+        return f"http://{self.ports.address(f'api{half}')}"
 
     def livekit_of(self, name: str) -> str:
         """Give the address of the livekit-server that a process uses."""
-        return f"ws://{self.ports.address(f'livekit{self._half(name)}')}"
+        suffix = _suffix(name)
+        if suffix == "-2" and not self.options.twice:
+            suffix = ""
+        return f"ws://{self.ports.address(f'livekit{suffix}')}"
 
-    def _half(self, name: str) -> str:
-        return "-2" if self.options.twice and name.endswith("-2") else ""
+
+def _suffix(name: str) -> str:
+    return next((suffix for suffix in ("-2", _FALLBACK) if name.endswith(suffix)), "")
 
 
 def spec(plan: Plan, name: str) -> Spec:
     """Give the spec of a process; its configuration is written where it finds it."""
-    alone = {"redis": _redis, "carrier": _carrier, "speech": _speech}
+    alone = {"carrier": _carrier, "speech": _speech}
     if name in alone:
         return alone[name](plan)
     makers = {
+        "redis": _redis,
         "livekit-server": _livekit_server,
         "livekit-sip": _livekit_sip,
         "api": _api,
         "loops": _loops,
         "worker": _worker,
     }
-    return makers[name.removesuffix("-2")](plan, name)
+    return makers[name.removesuffix(_suffix(name))](plan, name)
 
 
 def dialer_environment(plan: Plan, name: str = "api") -> dict[str, str]:
@@ -148,27 +165,37 @@ def dialer_environment(plan: Plan, name: str = "api") -> dict[str, str]:
         PUBLIC_URL=plan.api_url,
         LIVEKIT_PUBLIC_URL=plan.livekit_url,
         **_livekit(plan, name),
+        **(_fallback(plan) if plan.options.fallback else {}),
     )
 
 
-def _redis(plan: Plan) -> Spec:
-    config = _written(plan, "redis.conf", config_files.redis(plan.ports, str(plan.folders.run)))
-    probe = probes.redis("127.0.0.1", plan.ports["redis"])
-    return Spec("redis", ("redis-server", config), _environment(), probe)
+def _fallback(plan: Plan) -> dict[str, str]:
+    name = "livekit-server-fallback"
+    return {
+        "LIVEKIT_FALLBACK_URL": plan.livekit_of(name),
+        "LIVEKIT_FALLBACK_API_KEY": plan.which(name).key,
+        "LIVEKIT_FALLBACK_API_SECRET": plan.which(name).secret,
+    }
+
+
+def _redis(plan: Plan, name: str) -> Spec:
+    port = plan.ports[name]
+    config = _written(plan, f"{name}.conf", config_files.redis(port, str(plan.folders.run)))
+    return Spec(name, ("redis-server", config), _environment(), probes.redis("127.0.0.1", port))
 
 
 def _livekit_server(plan: Plan, name: str) -> Spec:
     webhook = (
         f"{plan.reach(plan.api_of(name), 'api')}/webhooks/livekit" if plan.runs("api") else None
     )
-    text = config_files.livekit_server(plan.ports, plan.kept, webhook, plan.which(name))
+    text = config_files.livekit_server(plan.ports, webhook, plan.which(name))
     binary = str(servers_build.find(servers_build.LIVEKIT_SERVER))
     return Spec(
         name,
         (binary, "--config", _written(plan, f"{name}.yaml", text)),
         _environment(),
         probes.http(f"http{plan.livekit_of(name).removeprefix('ws')}/"),
-        after=("redis",),
+        after=(plan.which(name).redis,),
     )
 
 
@@ -181,7 +208,7 @@ def _livekit_sip(plan: Plan, name: str) -> Spec:
         # The bridge has no setting for it: Go takes the authorities of the system, or these.
         trust["SSL_CERT_FILE"] = str(plan.authority.certificate)
     text = config_files.livekit_sip(
-        plan.ports, plan.kept, plan.sip_ip, which, plan.options.sip_settings, identity
+        plan.ports, plan.sip_ip, which, plan.options.sip_settings, identity
     )
     binary = str(servers_build.find(servers_build.LIVEKIT_SIP))
     return Spec(
@@ -190,7 +217,7 @@ def _livekit_sip(plan: Plan, name: str) -> Spec:
         _environment(**trust),
         # Over its CPU limit it says 429 and is there all the same.
         probes.http(f"http://{plan.ports.address(f'sip-health{which.suffix}')}/", 429),
-        after=("redis", f"livekit-server{which.suffix}"),
+        after=(which.redis, f"livekit-server{which.suffix}"),
         # SIGTERM would wait for calls to end, without limit; SIGINT hangs them up.
         stop_signal=signal.SIGINT,
     )
@@ -210,6 +237,8 @@ def _carrier(plan: Plan) -> Spec:
         "-rtp": f"{first}-{last}",
         **(_carrier_tls(plan) if plan.options.tls else {}),
     }
+    if plan.options.profile:
+        flags["-profile"] = plan.options.profile
     if plan.runs("speech"):
         flags["-speech"] = plan.speech_url
     command = [str(servers_build.build_carrier())]
@@ -271,6 +300,7 @@ def _worker(plan: Plan, name: str) -> Spec:
         OPENAI_API_KEY=plan.settings.openai_api_key.get_secret_value(),
         SPOOL_DIR=str(plan.folders.data / "spool"),
         RECORDINGS_DIR=str(plan.folders.recordings),
+        WORKER_LIVEKIT="fallback" if name in FALLBACK else "own",
         **_livekit(plan, name),
     )
     return Spec(
@@ -278,7 +308,11 @@ def _worker(plan: Plan, name: str) -> Spec:
         (sys.executable, "-m", "agent"),
         environment,
         probes.http(f"http://{plan.ports.address(name)}/"),
-        after=("livekit-server", "speech", "api"),
+        after=(
+            "livekit-server-fallback" if name in FALLBACK else "livekit-server",
+            "speech",
+            "api",
+        ),
         first_ready_within=_FIRST_WORKER_READY,
     )
 
@@ -286,8 +320,8 @@ def _worker(plan: Plan, name: str) -> Spec:
 def _livekit(plan: Plan, name: str) -> dict[str, str]:
     return {
         "LIVEKIT_URL": plan.reach(plan.livekit_of(name), "livekit"),
-        "LIVEKIT_API_KEY": plan.kept.livekit_key,
-        "LIVEKIT_API_SECRET": plan.kept.livekit_secret,
+        "LIVEKIT_API_KEY": plan.which(name).key,
+        "LIVEKIT_API_SECRET": plan.which(name).secret,
         "LIVEKIT_AGENT_NAME": "telephony",
     }
 

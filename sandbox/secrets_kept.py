@@ -20,6 +20,8 @@ class Secrets:
     carrier_username: str
     carrier_password: str
     api_key: str = ""
+    fallback_key: str = field(default_factory=lambda: f"API{secrets.token_hex(6)}")
+    fallback_secret: str = field(default_factory=lambda: secrets.token_hex(24))
     worker_tokens: dict[str, str] = field(default_factory=dict[str, str])
 
 

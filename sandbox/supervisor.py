@@ -22,7 +22,7 @@ from sandbox import (
 )
 from sandbox.description import Description
 from sandbox.folders import Folders
-from sandbox.options import NAMES, SECOND, Options
+from sandbox.options import FALLBACK, NAMES, SECOND, Options
 from sandbox.prepared import prepare
 from sandbox.processes import Plan
 from sandbox.settings import Settings
@@ -33,9 +33,13 @@ Announce = Callable[[str], None]
 _READY_WITHIN: Final = 300.0
 _TICK: Final = 4.0
 #: What needs the database, a key and tokens; the others can start before these are there.
-_OUR_OWN: Final = ("api", "api-2", "loops", "loops-2", "worker", "worker-2")
+_OUR_OWN: Final = ("api", "api-2", "loops", "loops-2", "worker", "worker-2", "worker-fallback")
+_ALL: Final = (*NAMES, *SECOND, *FALLBACK)
 #: Ended in this order, so that calls end as calls and not as lost connections.
-_FIRST_DOWN: Final = ({"worker", "worker-2"}, {"api", "api-2", "loops", "loops-2"})
+_FIRST_DOWN: Final = (
+    {"worker", "worker-2", "worker-fallback"},
+    {"api", "api-2", "loops", "loops-2"},
+)
 
 
 class CannotStart(Exception):
@@ -66,7 +70,7 @@ class Supervisor:
         """
         self._watcher.begin()
         self._tasks.append(asyncio.create_task(self._guard_watcher()))
-        self._begin([name for name in (*NAMES, *SECOND) if name not in _OUR_OWN])
+        self._begin([name for name in _ALL if name not in _OUR_OWN])
         telling = asyncio.create_task(self._tell_progress())
         try:
             await self._or_failure(self._until_ready(), within=_READY_WITHIN)
@@ -87,7 +91,7 @@ class Supervisor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for names in (*_FIRST_DOWN, {*NAMES, *SECOND}):
+        for names in (*_FIRST_DOWN, {*_ALL}):
             await asyncio.gather(*(k.stop() for k in self._kept if k.spec.name in names))
         await asyncio.to_thread(leash.end_marked, str(self._plan.folders.state))
         await asyncio.to_thread(self._watcher.end)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make this checkout ready to run: system packages, Python's, the Go servers, speech models.
-# Usage: setup/prepare.sh demo|test|lint|bench
+# Usage: setup/prepare.sh demo|test|lint|bench|cli
 # What is ready is found out in a moment and not done again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,7 +12,7 @@ export PATH="$PATH:/usr/local/go/bin"
 . setup/speech_models.sh
 . setup/twilio_openapi.sh
 
-profile=${1:?"usage: setup/prepare.sh demo|test|lint|bench"}
+profile=${1:?"usage: setup/prepare.sh demo|test|lint|bench|cli"}
 mkdir -p .setup
 
 require_python
@@ -24,7 +24,7 @@ if ! packages_present; then
 fi
 step "fetching uv, the installer of Python packages" have_uv get_uv
 step "Python packages" python_packages_current sync_python_packages
-if [ "$profile" != lint ]; then
+if [ "$profile" != lint ] && [ "$profile" != cli ]; then
     step "building livekit-server $(pinned github.com/livekit/livekit-server) (about 90 s)" \
         livekit_server_current build_livekit_server
     step "building livekit-sip $(pinned github.com/livekit/sip) (about 30 s)" \

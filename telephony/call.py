@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
@@ -13,14 +14,23 @@ TenantId = NewType("TenantId", str)
 DEFAULT_TENANT = TenantId("default")
 
 
-def new_call_id() -> CallId:
-    """Make an unguessable id, as ``call_`` and 32 hexadecimal digits."""
-    return CallId(f"call_{secrets.token_hex(16)}")
+def new_call_id(now: datetime) -> CallId:
+    """Make an unguessable id, as ``call_`` and 32 hexadecimal digits; later ones sort behind."""
+    return CallId(f"call_{_digits(now)}")
 
 
-def new_attempt_id() -> AttemptId:
+def new_attempt_id(now: datetime) -> AttemptId:
     """Make an unguessable id, as ``att_`` and 32 hexadecimal digits; rooms are named after it."""
-    return AttemptId(f"att_{secrets.token_hex(16)}")
+    return AttemptId(f"att_{_digits(now)}")
+
+
+def _digits(now: datetime) -> str:
+    """Give 48 bits of the time in milliseconds and 80 of chance, in the order of UUIDv7.
+
+    Every index of the database begins with such ids: where they came in no order, each new row
+    would touch a page of its own in each of them, and all those pages go to the disk.
+    """
+    return f"{int(now.timestamp() * 1000) & (1 << 48) - 1:012x}{secrets.token_hex(10)}"
 
 
 class CallType(StrEnum):

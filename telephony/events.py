@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from telephony.call import CauseSource, EndedBy, EndedReason, Outcome, WaitingFor
 
@@ -20,6 +20,7 @@ class EventType(StrEnum):
 
     CALL_QUEUED = "call.queued"
     CALL_RECEIVED = "call.received"
+    CALL_ROUTED = "call.routed"
     CALL_WAITING = "call.waiting"
     CALL_DISPATCHING = "call.dispatching"
     CALL_REQUEUED = "call.requeued"
@@ -31,6 +32,9 @@ class EventType(StrEnum):
     CALL_TURN = "call.turn"
     CALL_AGENT_LOST = "call.agent_lost"
     CALL_AGENT_RESCUED = "call.agent_rescued"
+    CALL_OVERFLOWED = "call.overflowed"
+    CALL_OVERFLOW_ANSWERED = "call.overflow_answered"
+    CALL_APOLOGISED = "call.apologised"
     CALL_DTMF = "call.dtmf"
     CALL_HANGUP_REQUESTED = "call.hangup_requested"
     CALL_RECORDING_READY = "call.recording_ready"
@@ -49,10 +53,20 @@ class Source(StrEnum):
     LIVEKIT = "livekit"
 
 
+#: All but tab and line feed: a carrier may send them, and Postgres keeps no text with a NUL.
+_CONTROLS: Final = dict.fromkeys([*range(9), *range(11, 32), 127])
+
+
 class Data(BaseModel):
     """Base of every event's data: closed, so that a misspelt key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        """Leave control characters out of texts; a whole event is worth more than they are."""
+        return value.translate(_CONTROLS) if type(value) is str else value
 
 
 class Nothing(Data):
@@ -63,6 +77,65 @@ class Received(Data):
     """Somebody calls one of our numbers; ``bridge_call_id`` is the bridge's name for the call."""
 
     bridge_call_id: str
+
+
+class RoutedBy(StrEnum):
+    """What came of the question to a number's webhook."""
+
+    CHOSEN = "chosen"
+    REJECTED = "rejected"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    #: Its address is one that is never called.
+    FORBIDDEN = "forbidden"
+    BAD_STATUS = "bad_status"
+    TOO_LARGE = "too_large"
+    BAD_ANSWER = "bad_answer"
+    UNKNOWN_AGENT = "unknown_agent"
+    #: The kept secret cannot be opened with the keys of this deployment.
+    NO_SECRET = "no_secret"
+
+
+class Routed(Data):
+    """The number's webhook was asked which agent answers.
+
+    Shape: ``agent`` is who answers, the number's own one where the webhook did not choose; None
+    where the call was rejected. ``status`` is the webhook's HTTP status, where it gave one.
+    """
+
+    result: RoutedBy
+    agent: str | None = None
+    status: int | None = None
+    took_ms: int = 0
+
+
+class OverflowWhy(StrEnum):
+    """Why a caller was taken by the dialer itself."""
+
+    #: No worker offered the call in time.
+    NO_AGENT = "no_agent"
+    #: The agents that had it were lost, and none was free to go on.
+    AGENT_LOST = "agent_lost"
+    #: Its agent could not be made to speak.
+    AGENT_ERROR = "agent_error"
+    #: Outside the hours of a number that has no words for it.
+    CLOSED = "closed"
+
+
+class Overflowed(Data):
+    """The overflow number is dialled; the caller hears ringing.
+
+    Shape: ``trunk`` names the trunk that the INVITE leaves by.
+    """
+
+    why: OverflowWhy
+    trunk: str
+
+
+class Apologised(Data):
+    """Nobody could be found for the caller, who is told so and hung up."""
+
+    why: OverflowWhy
 
 
 class Waiting(Data):
@@ -95,7 +168,7 @@ class Requeued(Data):
 class AgentJoined(Data):
     """A worker took the job and is in the room."""
 
-    worker_id: str
+    worker_id: str = Field(max_length=128)
 
 
 class AgentLost(Data):
@@ -183,6 +256,7 @@ class RoomParticipant(Data):
 DATA: dict[EventType, type[Data]] = {
     EventType.CALL_QUEUED: Nothing,
     EventType.CALL_RECEIVED: Received,
+    EventType.CALL_ROUTED: Routed,
     EventType.CALL_WAITING: Waiting,
     EventType.CALL_DISPATCHING: Dispatching,
     EventType.CALL_REQUEUED: Requeued,
@@ -194,6 +268,9 @@ DATA: dict[EventType, type[Data]] = {
     EventType.CALL_TURN: Turn,
     EventType.CALL_AGENT_LOST: AgentLost,
     EventType.CALL_AGENT_RESCUED: AgentRescued,
+    EventType.CALL_OVERFLOWED: Overflowed,
+    EventType.CALL_OVERFLOW_ANSWERED: Nothing,
+    EventType.CALL_APOLOGISED: Apologised,
     EventType.CALL_DTMF: Dtmf,
     EventType.CALL_HANGUP_REQUESTED: Nothing,
     EventType.CALL_RECORDING_READY: RecordingReady,

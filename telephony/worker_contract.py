@@ -1,10 +1,12 @@
 """What worker and dialer say to each other over HTTP.
 
 - ``PUT /internal/workers/{worker_id}``: WorkerPresence, bearer token of that worker; 200 Welcome.
-- ``GET /internal/workers/{worker_id}/job?free=N``: bearer token of that worker; 200 Job as soon as
-  there is one, or 204 after ``JOB_WAIT``.
-- ``POST /internal/attempts/{attempt_id}/permit``: empty body, bearer token of that attempt;
+- ``GET /internal/workers/{worker_id}/job?free=N&livekit=NAME``: bearer token of that worker;
+  200 Job as soon as there is one in that LiveKit, by default our own, or 204 after ``JOB_WAIT``.
+- ``POST /internal/attempts/{attempt_id}/permit``: PermitRequest, bearer token of that attempt;
   200 Permit, or 409 with the problem code ``permit_refused``.
+- ``POST /internal/attempts/{attempt_id}/permit/withdraw``: PermitRequest, bearer token of that
+  attempt; 200 Returned, whatever became of the permit. From whoever heard no answer and left.
 - ``POST /internal/attempts/{attempt_id}/permit/return``: Return, bearer token of that attempt;
   200 Returned, or 409 with the problem code ``permit_refused``. Only for whoever knows that nobody
   was rung with the permit, and nobody will be.
@@ -12,6 +14,8 @@
   200 Acknowledged.
 - ``POST /internal/inbound``: InboundOffer, bearer token of the worker; 200 InboundAnswer.
 - ``GET /internal/attempts/{attempt_id}``: bearer token of that attempt; 200 Standing.
+- ``POST /internal/attempts/{attempt_id}/handover``: HandOver, bearer token of that attempt;
+  200 HandedOver. Only before the caller was answered.
 - ``POST /internal/attempts/{attempt_id}/takeover``: TakeOver, bearer token of that attempt;
   200 Standing.
 """
@@ -38,12 +42,22 @@ JOB_WAIT = timedelta(seconds=2)
 CALLEE_IDENTITY = "callee"
 BROWSER_IDENTITY = "browser"
 AGENT_IDENTITY_PREFIX = "agent-"
+#: Of a call that came in and whose caller the dialer itself looks after.
+OVERFLOW_IDENTITY = "overflow"
+ANNOUNCER_IDENTITY = "announcer"
 
 
 class Message(BaseModel):
     """Base of the messages: closed, so that a misspelt field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LiveKitName(StrEnum):
+    """Which LiveKit: our own, or the one that stands in while that is down."""
+
+    OWN = "own"
+    FALLBACK = "fallback"
 
 
 class WorkerPresence(Message):
@@ -58,8 +72,12 @@ class WorkerPresence(Message):
     draining: bool = False
     #: The LiveKit agent name that the worker is registered under.
     agent_name: str
+    #: The LiveKit that it is registered with, and whose rooms it can be asked into.
+    livekit: LiveKitName = LiveKitName.OWN
     #: Whether its registration with LiveKit stands; a worker that is cut off can take nothing.
     registered: bool = True
+    #: Since when that registration stands, by the worker's own clock.
+    registered_at: AwareDatetime | None = None
     #: The attempts that it holds; None from a worker that does not tell.
     holds: list[str] | None = Field(default=None, max_length=1000)
     #: The attempts of its that stopped responding and that it has given up.
@@ -135,6 +153,21 @@ class TakeOver(Message):
     """A worker wants to be the one that takes a conversation over; one of those asked may."""
 
     worker_id: str = Field(min_length=1, max_length=128)
+
+
+class HandOver(Message):
+    """An agent cannot speak with a caller whom it has not answered yet.
+
+    Shape: ``can_apologise`` where it could at least answer and say sorry by itself.
+    """
+
+    can_apologise: bool = False
+
+
+class HandedOver(Message):
+    """Whether the dialer has the caller from now on: then leave the room as it is."""
+
+    taken: bool
 
 
 class Standing(Message):

@@ -12,6 +12,7 @@ _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
 _SIP_URI = re.compile(
     r"(?P<scheme>sips?):(?P<address>[^;@?<>\s]+)(;transport=(?P<transport>udp|tcp|tls))?\Z"
 )
+_PORTS = re.compile(r"(?P<first>[0-9]{1,5})-(?P<last>[0-9]{1,5})\Z")
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 
 #: Wider than these, a network admits everybody who takes the trouble.
@@ -130,6 +131,36 @@ def https(text: str) -> str:
     if parts.scheme != "https" or not parts.hostname or not text.isprintable() or " " in text:
         raise PydanticCustomError("not_https", "Write an https:// URL.")
     return text
+
+
+def webhook(text: str) -> str:
+    """Check a URL that the gateway will ask, and give it back.
+
+    Errors: PydanticCustomError ``not_a_webhook``.
+    """
+    parts = urlsplit(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname or not text.isprintable():
+        raise PydanticCustomError(
+            "not_a_webhook", "Write an https:// URL (http:// in networks of your own)."
+        )
+    return text
+
+
+def port_range(text: str) -> str:
+    """Check a range of ports, and give it back.
+
+    Errors: PydanticCustomError ``not_a_port_range``.
+    """
+    match = _PORTS.match(text)
+    if match is None or not 0 < int(match["first"]) < int(match["last"]) < 65_536:
+        raise PydanticCustomError("not_a_port_range", "Write the first and the last, 10000-20000.")
+    return text
+
+
+def ports_in(text: str) -> int:
+    """Count the ports of a range that was checked; an odd one out is in no pair, and left over."""
+    first, _, last = text.partition("-")
+    return (int(last) - int(first) + 1) // 2 * 2
 
 
 def server(text: str) -> str:

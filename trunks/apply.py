@@ -37,8 +37,8 @@ class Result:
     error: TrunkError | None = None
 
 
-def _nobody(_: Result) -> None:
-    return None
+def nobody(_: Result) -> None:
+    """Hear of a result, and tell nobody."""
 
 
 async def apply(
@@ -46,7 +46,7 @@ async def apply(
     adapters: Sequence[Adapter],
     *,
     patience: Patience,
-    tell: Callable[[Result], None] = _nobody,
+    tell: Callable[[Result], None] = nobody,
 ) -> list[Result]:
     """Take every step that changes something; ``tell`` hears of each at once."""
     run = _Run(plan, adapters, patience)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import cast
 
-from trunks.desired import Desired
+from trunks.desired import Desired, LiveKit
 from trunks.resources import Adapter, Complaint
 
 #: Kind in the file -> module and class.
@@ -43,13 +43,13 @@ def adapters(desired: Desired) -> list[Adapter]:
         )
         for name, carrier in desired.carriers.items()
     ]
-    livekit = desired.livekit
-    built.append(
-        _load(LIVEKIT)(
-            livekit=livekit, deployment=desired.deployment, agent_name=livekit.agent_name
-        )
-    )
+    built.append(livekit_of(desired.livekit, desired.deployment))
     return built
+
+
+def livekit_of(livekit: LiveKit, deployment: str) -> Adapter:
+    """Build the adapter for one LiveKit."""
+    return _load(LIVEKIT)(livekit=livekit, deployment=deployment, agent_name=livekit.agent_name)
 
 
 def _load(made_by: tuple[str, str]) -> Callable[..., Adapter]:

@@ -1,4 +1,4 @@
-"""`dialer trunks`: plan, apply, verify, destroy and import."""
+"""`dialer trunks`: plan, apply, verify, doctor, destroy and import."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from trunks import importing, showing
-from trunks.destroy import destruction
+from trunks.destroy import destruction, take_down
+from trunks.doctor.command import doctor
 from trunks.exits import Exit
 from trunks.faults import Fault
 from trunks.looking import look, planned, wanted_by
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 
 app.add_typer(numbers, name="numbers")
+app.command()(doctor)
 
 Renew = Annotated[
     bool, typer.Option("--renew-secrets", help="Send passwords again: no far end tells them.")
@@ -137,7 +139,7 @@ def destroy(
         question = f"Delete all {len(plan.pending)} of {session.desired.deployment}?"
         if plan.pending and not session.agreed(question, yes=yes):
             return _declined(session, plan)
-        return await session.carry_out(plan)
+        return await session.carry_out(plan, by=take_down)
 
     run(work, context, file=file, as_json=as_json, i_know=i_know)
 

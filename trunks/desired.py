@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from telephony.opening_hours import Hours
 from trunks.accounts import Carrier, Twilio
-from trunks.hours import Hours
 from trunks.words import (
     Address,
+    BlockedCaller,
     Country,
     Deployment,
     Domain,
@@ -22,10 +23,12 @@ from trunks.words import (
     Network,
     Part,
     PhoneNumber,
+    PortRange,
     Prefix,
     Secret,
     ServerUrl,
     SipUri,
+    WebhookUrl,
 )
 
 Transport = Literal["udp", "tcp", "tls", "auto"]
@@ -50,6 +53,12 @@ class LiveKit(Part):
         default="telephony",
         min_length=1,
         description="The name that workers register with, as their LIVEKIT_AGENT_NAME.",
+    )
+    rtp_ports: PortRange | None = Field(
+        default=None,
+        description="The bridge's `rtp_port`: whether they suffice for the trunks' `concurrency` "
+        "and `cps` is checked.",
+        examples=["10000-20000"],
     )
 
 
@@ -174,8 +183,19 @@ class InboundRoute(Part):
     overflow: PhoneNumber | None = Field(
         default=None, description="Where calls go that no agent can take."
     )
-    blocked_callers: tuple[PhoneNumber, ...] = Field(
-        default=(), description="Callers whose calls are refused."
+    blocked_callers: tuple[BlockedCaller, ...] = Field(
+        default=(),
+        description="Callers whose calls are refused: numbers, beginnings of numbers with a star "
+        "behind them, and `anonymous` for those who show none.",
+        examples=[["+14155550155", "+1900*", "anonymous"]],
+    )
+    webhook_url: WebhookUrl | None = Field(
+        default=None,
+        description="Asked for each call which agent answers it; `agent` does where it says none.",
+        examples=["https://backend.example.com/telephony/agent"],
+    )
+    webhook_secret: Secret | None = Field(
+        default=None, description="Signs that question, at least 24 bytes."
     )
 
 

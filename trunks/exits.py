@@ -23,8 +23,8 @@ MEANING = {
     Exit.DONE: "All is as the file wants it, or has been made so.",
     Exit.UNEXPECTED: "An error nobody foresaw, with its traceback.",
     Exit.WRONG: "The file or the arguments are wrong; nothing was changed.",
-    Exit.CHANGES: "`plan`, `verify`, `import`: there is something to do. Also where the operator "
-    "was asked and did not agree; nothing was changed.",
+    Exit.CHANGES: "`plan`, `verify`, `doctor`, `import`: there is something to do. Also where the "
+    "operator was asked and did not agree; nothing was changed.",
     Exit.REFUSED: "A far end refused something: credentials, rights, or something in the way. The "
     "rest was done.",
     Exit.UNREACHABLE: "A far end was away, failed or was too busy. Run it again.",

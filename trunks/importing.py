@@ -47,11 +47,15 @@ def _named(
 ) -> tuple[Key, str]:
     kind, _, name = pair.partition("/")
     keys = [one.key for one in wanted if one.key.kind == kind and one.key.name.endswith(f"/{name}")]
-    if len(keys) != 1:
+    if not keys:
         raise NoSuchPair(f"The file wants no {kind} named {name}.")
-    if not any(one.at == (keys[0].place, id) and one.what == kind for one in unmarked):
-        raise NoSuchPair(f"{keys[0].place} has no {kind} {id} without a mark of ours.")
-    return keys[0], id
+    # A carrier and the gateway have things of the same kind and name; the id tells which is meant.
+    there = {one.at for one in unmarked if one.what == kind}
+    meant = [key for key in keys if (key.place, id) in there]
+    if len(meant) != 1:
+        places = " and ".join(key.place for key in keys)
+        raise NoSuchPair(f"{places}: no {kind} {id} without a mark of ours.")
+    return meant[0], id
 
 
 def only_adopting(plan: Plan) -> Plan:

@@ -1,4 +1,4 @@
-"""Trunks and dispatch rules in LiveKit: the only file of ``trunks`` that knows its SDK.
+"""Trunks and dispatch rules in LiveKit; its messages are made and read in ``livekit_messages``.
 
 What LiveKit makes of them decides who may ring, so a few things are never left to it:
 
@@ -18,55 +18,33 @@ github.com/livekit/protocol 1.50, ``sip/sip.go`` and ``livekit/sip.go``.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import aiohttp
-from google.protobuf.duration_pb2 import Duration
 from livekit import api
 from livekit.api.sip_service import SipService
-from livekit.protocol.agent_dispatch import RoomAgentDispatch
 from livekit.protocol.sip import (
-    SIPCodec,
-    SIPDispatchRuleInfo,
     SIPInboundTrunkInfo,
-    SIPMediaConfig,
-    SIPMediaEncryption,
     SIPOutboundTrunkInfo,
-    SIPTransport,
 )
 
 from trunks.errors import TrunkError
+from trunks.livekit_messages import MAKERS, Info, id_of, read
 from trunks.livekit_wanted import (
-    INBOUND,
-    OUTBOUND,
     RULE,
     LiveKitWishes,
     bears_mark,
     metadata_mark,
 )
-from trunks.resources import Complaint, Found, Key, Value, Wanted
+from trunks.resources import Complaint, Found, Key, Wanted
 
 if TYPE_CHECKING:
     from trunks.desired import Desired, LiveKit
 
-_TRANSPORTS = {
-    "auto": SIPTransport.SIP_TRANSPORT_AUTO,
-    "udp": SIPTransport.SIP_TRANSPORT_UDP,
-    "tcp": SIPTransport.SIP_TRANSPORT_TCP,
-    "tls": SIPTransport.SIP_TRANSPORT_TLS,
-}
-_ENCRYPTIONS = {
-    "disable": SIPMediaEncryption.SIP_MEDIA_ENCRYPT_DISABLE,
-    "allow": SIPMediaEncryption.SIP_MEDIA_ENCRYPT_ALLOW,
-    "require": SIPMediaEncryption.SIP_MEDIA_ENCRYPT_REQUIRE,
-}
 _TIMEOUT = aiohttp.ClientTimeout(total=20, connect=5)
 _CHECK_KEYS = "Check LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET."
-
-_Info = SIPOutboundTrunkInfo | SIPInboundTrunkInfo | SIPDispatchRuleInfo
 
 
 class LiveKitSip:
@@ -78,7 +56,7 @@ class LiveKitSip:
         self._session: aiohttp.ClientSession | None = None
         self._client: api.LiveKitAPI | None = None
         #: As last listed: an update starts from it, so that what is not ours to set stays.
-        self._listed: dict[str, _Info] = {}
+        self._listed: dict[str, Info] = {}
 
     @property
     def place(self) -> str:
@@ -101,9 +79,9 @@ class LiveKitSip:
             inbound = await sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest())
             rules = await sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest())
         self._listed.clear()
-        infos: list[_Info] = [*outbound.items, *inbound.items, *rules.items]
+        infos: list[Info] = [*outbound.items, *inbound.items, *rules.items]
         # Of two that carry one mark, the older is the one to keep.
-        infos.sort(key=lambda info: (info.created_at.ToNanoseconds(), _id(info)))
+        infos.sort(key=lambda info: (info.created_at.ToNanoseconds(), id_of(info)))
         return [self._told(info) for info in infos]
 
     async def create(self, wanted: Wanted, ids: Mapping[Key, str]) -> Found:
@@ -170,18 +148,18 @@ class LiveKitSip:
             )
         return self._client.sip
 
-    def _composed(self, wanted: Wanted, ids: Mapping[Key, str], base: _Info | None) -> _Info:
-        info = _MAKERS[wanted.key.kind](wanted, ids, base)
+    def _composed(self, wanted: Wanted, ids: Mapping[Key, str], base: Info | None) -> Info:
+        info = MAKERS[wanted.key.kind](wanted, ids, base)
         info.name = wanted.key.name
         info.metadata = metadata_mark(self._wishes.deployment)
         return info
 
-    def _told(self, info: _Info) -> Found:
-        kind, fields, refs = _read(info)
-        self._listed[_id(info)] = info
+    def _told(self, info: Info) -> Found:
+        kind, fields, refs = read(info)
+        self._listed[id_of(info)] = info
         return Found(
             key=Key(self.place, kind, info.name) if self._is_ours(info) else None,
-            id=_id(info),
+            id=id_of(info),
             fields=fields,
             refs=refs,
             label=info.name,
@@ -189,190 +167,11 @@ class LiveKitSip:
             claims=self._wishes.claims(kind, fields),
         )
 
-    def _is_ours(self, info: _Info) -> bool:
+    def _is_ours(self, info: Info) -> bool:
         """Want both marks: a thing that somebody made by hand and named alike is not ours."""
         if not info.name.startswith(f"{self._wishes.deployment}/"):
             return False
         return bears_mark(info.metadata, self._wishes.deployment)
-
-
-def _id(info: _Info) -> str:
-    if isinstance(info, SIPDispatchRuleInfo):
-        return info.sip_dispatch_rule_id
-    return info.sip_trunk_id
-
-
-# What is wanted -> LiveKit's message.
-
-
-def _outbound(wanted: Wanted, ids: Mapping[Key, str], base: _Info | None) -> SIPOutboundTrunkInfo:
-    info = SIPOutboundTrunkInfo()
-    if isinstance(base, SIPOutboundTrunkInfo):
-        info.CopyFrom(base)
-    fields = wanted.fields
-    info.address = _text(fields, "address")
-    info.transport = _TRANSPORTS[_text(fields, "transport")]
-    info.destination_country = _text(fields, "destination_country")
-    info.auth_username = _text(fields, "username")
-    info.auth_password = _text(fields, "password")
-    info.numbers[:] = _texts(fields, "numbers")
-    info.headers.clear()
-    info.headers.update(_map(fields, "headers"))
-    _put_media(info, fields)
-    return info
-
-
-def _inbound(wanted: Wanted, ids: Mapping[Key, str], base: _Info | None) -> SIPInboundTrunkInfo:
-    info = SIPInboundTrunkInfo()
-    if isinstance(base, SIPInboundTrunkInfo):
-        info.CopyFrom(base)
-    fields = wanted.fields
-    info.numbers[:] = _texts(fields, "numbers")
-    info.allowed_addresses[:] = [_network(entry) for entry in _texts(fields, "allowed_addresses")]
-    info.allowed_numbers[:] = _texts(fields, "only_callers")
-    info.auth_username = _text(fields, "username")
-    info.auth_password = _text(fields, "password")
-    info.headers_to_attributes.clear()
-    info.headers_to_attributes.update(_map(fields, "attributes_from_headers"))
-    info.max_call_duration.CopyFrom(Duration(seconds=cast(int, fields["longest_call_seconds"])))
-    # With one of the two the bridge asks for neither (livekit-sip 1.8.0, ``handleInviteAuth``).
-    if not info.allowed_addresses and not (info.auth_username and info.auth_password):
-        raise TrunkError(
-            "refused",
-            "An inbound trunk with neither addresses nor a password lets everybody call.",
-            "Give it allowed_addresses, or username and password.",
-        )
-    _put_media(info, fields)
-    return info
-
-
-def _rule(wanted: Wanted, ids: Mapping[Key, str], base: _Info | None) -> SIPDispatchRuleInfo:
-    if "trunk" not in wanted.refs:
-        raise TrunkError(
-            "refused",
-            "A dispatch rule without a trunk takes calls from anywhere.",
-            "Name the inbound trunk that it is for.",
-        )
-    info = SIPDispatchRuleInfo()
-    if isinstance(base, SIPDispatchRuleInfo):
-        info.CopyFrom(base)
-    fields = wanted.fields
-    info.trunk_ids[:] = [ids[wanted.refs["trunk"]]]
-    info.rule.Clear()
-    info.rule.dispatch_rule_individual.room_prefix = _text(fields, "room_prefix")
-    info.rule.dispatch_rule_individual.pin = _text(fields, "pin")
-    info.rule.dispatch_rule_individual.no_randomness = not fields["random_rooms"]
-    info.hide_phone_number = bool(fields["hide_numbers"])
-    info.inbound_numbers[:] = _texts(fields, "only_callers")
-    info.numbers[:] = _texts(fields, "only_called")
-    del info.room_config.agents[:]
-    info.room_config.agents.extend(
-        RoomAgentDispatch(agent_name=name) for name in _texts(fields, "agents")
-    )
-    return info
-
-
-_MAKERS = {OUTBOUND: _outbound, INBOUND: _inbound, RULE: _rule}
-
-
-def _put_media(
-    info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, fields: Mapping[str, Value]
-) -> None:
-    encryption = _ENCRYPTIONS[_text(fields, "encryption")]
-    codecs = _texts(fields, "codecs")
-    info.media.encryption = encryption
-    # The same in its old place, which older servers read.
-    info.media_encryption = encryption
-    del info.media.codecs[:]
-    info.media.codecs.extend(SIPCodec(name=name) for name in codecs)
-    info.media.only_listed_codecs = bool(codecs)
-
-
-def _network(entry: str) -> str:
-    try:
-        return str(ipaddress.ip_network(entry))
-    except ValueError:
-        raise TrunkError(
-            "refused",
-            f"{entry!r} is no network, and LiveKit would let everybody in.",
-            "Write one network to an entry, as 203.0.113.0/24.",
-        ) from None
-
-
-def _text(fields: Mapping[str, Value], name: str) -> str:
-    return cast(str, fields.get(name) or "")
-
-
-def _texts(fields: Mapping[str, Value], name: str) -> list[str]:
-    return list(cast("tuple[str, ...]", fields.get(name) or ()))
-
-
-def _map(fields: Mapping[str, Value], name: str) -> dict[str, str]:
-    return dict(cast("Mapping[str, str]", fields.get(name) or {}))
-
-
-# LiveKit's message -> what there is.
-
-
-def _read(info: _Info) -> tuple[str, dict[str, Value], dict[str, str]]:
-    if isinstance(info, SIPOutboundTrunkInfo):
-        return OUTBOUND, _read_outbound(info), {}
-    if isinstance(info, SIPInboundTrunkInfo):
-        return INBOUND, _read_inbound(info), {}
-    # A rule of several trunks, or of none, differs from every rule of ours.
-    return RULE, _read_rule(info), {"trunk": ",".join(sorted(info.trunk_ids))}
-
-
-def _read_outbound(info: SIPOutboundTrunkInfo) -> dict[str, Value]:
-    return {
-        "address": info.address,
-        "transport": _named(_TRANSPORTS, info.transport),
-        "destination_country": info.destination_country,
-        "username": info.auth_username,
-        "password": info.auth_password,
-        "numbers": tuple(sorted(info.numbers)),
-        "headers": dict(info.headers),
-        **_read_media(info.media, info.media_encryption),
-    }
-
-
-def _read_inbound(info: SIPInboundTrunkInfo) -> dict[str, Value]:
-    return {
-        "numbers": tuple(sorted(info.numbers)),
-        "allowed_addresses": tuple(sorted(info.allowed_addresses)),
-        "only_callers": tuple(sorted(info.allowed_numbers)),
-        "username": info.auth_username,
-        "password": info.auth_password,
-        "attributes_from_headers": dict(info.headers_to_attributes),
-        "longest_call_seconds": info.max_call_duration.seconds,
-        **_read_media(info.media, info.media_encryption),
-    }
-
-
-def _read_media(media: SIPMediaConfig, encryption: SIPMediaEncryption) -> dict[str, Value]:
-    if media.HasField("encryption"):
-        encryption = media.encryption
-    codecs = tuple(codec.name for codec in media.codecs) if media.only_listed_codecs else ()
-    return {"encryption": _named(_ENCRYPTIONS, encryption), "codecs": codecs}
-
-
-def _read_rule(info: SIPDispatchRuleInfo) -> dict[str, Value]:
-    individual = info.rule.dispatch_rule_individual
-    kind = info.rule.WhichOneof("rule") or ""
-    return {
-        "rooms": kind.removeprefix("dispatch_rule_"),
-        "room_prefix": individual.room_prefix,
-        "pin": individual.pin,
-        "random_rooms": not individual.no_randomness,
-        "hide_numbers": info.hide_phone_number,
-        "only_callers": tuple(sorted(info.inbound_numbers)),
-        "only_called": tuple(sorted(info.numbers)),
-        "agents": tuple(agent.agent_name for agent in info.room_config.agents),
-    }
-
-
-def _named(names: Mapping[str, int], value: int) -> str:
-    return next((name for name, known in names.items() if known == value), str(value))
 
 
 @asynccontextmanager

@@ -6,14 +6,15 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from trunks.kept import InboundTrunk, inbound_trunk
 from trunks.resources import Key, Value, Wanted
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from trunks.desired import Desired, Inbound, Outbound, Trunk
+    from trunks.desired import Desired, Outbound, Trunk
 
 OUTBOUND = "outbound_trunk"
 INBOUND = "inbound_trunk"
@@ -23,6 +24,19 @@ _PASSWORD = frozenset({"password"})
 #: LiveKit's own names for attributes made from headers. With the caller's number hidden from names
 #: they are all that tells the worker who calls, and which number.
 _ATTRIBUTES = {"From": "sip.h.from", "To": "sip.h.to"}
+
+
+def offer_codecs(media: Any, codecs: Sequence[str]) -> None:
+    """Have a trunk's media (LiveKit's SIPMediaConfig) offer these alone; none: the bridge's own."""
+    del media.codecs[:]
+    for name in codecs:
+        media.codecs.add(name=name)
+    media.only_listed_codecs = bool(codecs)
+
+
+def offered_codecs(media: Any) -> tuple[str, ...]:
+    """Give the codecs that a trunk's media offers alone, none where the bridge chooses."""
+    return tuple(codec.name for codec in media.codecs) if media.only_listed_codecs else ()
 
 
 def metadata_mark(deployment: str) -> str:
@@ -74,15 +88,17 @@ class LiveKitWishes:
 
     def _of_trunk(self, desired: Desired, name: str, trunk: Trunk) -> Iterator[Wanted]:
         numbers = desired.numbers_by_trunk[name]
-        called = tuple(number for number in numbers if desired.route_of(number))
-        mark = desired.mark(name)
         if trunk.outbound is not None:
+            mark = desired.mark(name)
             yield self._outbound(mark, trunk, trunk.outbound, desired.address_of(name), numbers)
-        # Without a number it would be a trunk for calls to any number.
-        if trunk.inbound is not None and called:
-            inbound = self._inbound(mark, trunk, trunk.inbound, called)
-            yield inbound
-            yield self._rule(mark, inbound.key)
+        inbound = inbound_trunk(desired, name, agent_name=self.agent_name)
+        if inbound is not None:
+            yield from self.of_inbound(inbound)
+
+    def of_inbound(self, inbound: InboundTrunk) -> tuple[Wanted, Wanted]:
+        """Give the trunk that calls come in by, and the rule that gives each of them an agent."""
+        trunk = self._inbound(inbound)
+        return trunk, self._rule(inbound, trunk.key)
 
     def _outbound(
         self,
@@ -110,27 +126,30 @@ class LiveKitWishes:
             explain=f"dial through {address}",
         )
 
-    def _inbound(self, mark: str, trunk: Trunk, inbound: Inbound, numbers: Sequence[str]) -> Wanted:
+    def _inbound(self, inbound: InboundTrunk) -> Wanted:
         fields: dict[str, Value] = {
-            "numbers": tuple(sorted(numbers)),
-            "allowed_addresses": tuple(sorted(inbound.allowed_addresses)),
+            "numbers": inbound.numbers,
+            "allowed_addresses": inbound.allowed_addresses,
             "only_callers": (),
-            "username": inbound.username or "",
-            "password": _open(inbound.password),
+            "username": inbound.username,
+            "password": inbound.password,
             "attributes_from_headers": dict(_ATTRIBUTES),
             "longest_call_seconds": int(self.longest_call.total_seconds()),
-            "encryption": trunk.encryption,
+            "encryption": inbound.encryption,
             "codecs": (),
         }
         return Wanted(
-            key=Key(self.place, INBOUND, mark),
+            key=Key(self.place, INBOUND, self._mark(inbound)),
             fields=fields,
             secrets=_PASSWORD,
-            explain=f"take calls to {len(numbers)} numbers",
+            explain=f"take calls to {len(inbound.numbers)} numbers",
             claims=self.claims(INBOUND, fields),
         )
 
-    def _rule(self, mark: str, trunk: Key) -> Wanted:
+    def _mark(self, inbound: InboundTrunk) -> str:
+        return f"{self.deployment}/{inbound.name}"
+
+    def _rule(self, inbound: InboundTrunk, trunk: Key) -> Wanted:
         fields: dict[str, Value] = {
             "rooms": "individual",
             "room_prefix": self.room_prefix,
@@ -139,14 +158,14 @@ class LiveKitWishes:
             "hide_numbers": True,
             "only_callers": (),
             "only_called": (),
-            "agents": (self.agent_name,),
+            "agents": (inbound.agent_name,),
         }
         return Wanted(
-            key=Key(self.place, RULE, mark),
+            key=Key(self.place, RULE, self._mark(inbound)),
             fields=fields,
             secrets=frozenset({"pin"}),
             refs={"trunk": trunk},
-            explain=f"give each caller a room with {self.agent_name}",
+            explain=f"give each caller a room with {inbound.agent_name}",
         )
 
 

@@ -68,6 +68,9 @@ def differences(
         now = found.refs.get(name)
         if now is None or now != ids.get(key):
             changes[name] = Change(now, key.name)
+    for name, now in found.refs.items():
+        if name not in wanted.refs:
+            changes[name] = Change(now, None)
     if found.key != wanted.key:
         changes["name"] = Change(found.key.name if found.key else found.label, wanted.key.name)
     return changes

@@ -99,7 +99,9 @@ class PlivoZentrunk:
         kind = wanted.key.kind
         if kind == NUMBER:
             return await self._put_on(wanted, ids)
-        await self._api.post(f"{_PATHS[kind]}{found.id}/", _body(wanted, ids))
+        # A null is not documented there, but what is left out stays, and cannot be deleted then.
+        off = {f"{part}_uuid": None for part in found.refs if part not in wanted.refs}
+        await self._api.post(f"{_PATHS[kind]}{found.id}/", {**_body(wanted, ids), **off})
         return as_made(wanted, ids, found.id)
 
     async def delete(self, found: Found) -> None:

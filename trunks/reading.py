@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from telephony import numbers
 from telephony.errors import InvalidNumber
+from telephony.opening_hours import WrongHours
 from trunks import rules, written
 from trunks.desired import Desired
 from trunks.faults import FAULTS, Fault, FileError, closest
@@ -173,12 +174,14 @@ def _digits(raw: str) -> str:
 
 
 def _complaint(error: dict[str, Any], document: Written) -> Complaint:
-    kind, context = str(error["type"]), error.get("ctx", {})
+    kind, context, message = str(error["type"]), error.get("ctx", {}), str(error["msg"])
     code = str(context.get("code", "")) or _code(kind)
+    if isinstance(wrong := context.get("error"), WrongHours):
+        code, message = wrong.code, str(wrong)
     path = _path(error["loc"], document, missing=kind == "missing")
     if kind in ("union_tag_not_found", "union_tag_invalid"):
         path = (*path, "kind")
-    return Complaint(path, code, _sentence(code, path, kind, str(error["msg"]), context))
+    return Complaint(path, code, _sentence(code, path, kind, message, context))
 
 
 def _code(kind: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from pydantic import SecretStr
 
+from telephony.webhook_secrets import SHORTEST, long_enough
 from trunks import addresses
 from trunks.accounts import Generic, Twilio
 from trunks.desired import Desired, Inbound, InboundRoute, Number, Outbound, Trunk
@@ -14,6 +16,8 @@ from trunks.resources import Complaint
 
 _MIN_PASSWORD = 16
 _SIP_PORT = 5060
+#: Units: seconds. A bridge keeps a port for about as long after a call's end.
+_PORT_RESTS = 30
 
 
 def check(desired: Desired, *, i_know: bool = False) -> list[Complaint]:
@@ -25,7 +29,30 @@ def check(desired: Desired, *, i_know: bool = False) -> list[Complaint]:
         found += _number(desired, digits, number)
     for name, route in desired.inbound_routes.items():
         found += _route(desired, ("inbound_routes", name), route)
-    return found
+    for name, hours in desired.hours.items():
+        if (day := hours.overlap()) is not None:
+            said = "Two spans overlap: what goes on after midnight counts on the next day, too."
+            found.append(Complaint(("hours", name, "weekly", day), "hours_overlap", said))
+    return [*found, *_media_ports(desired)]
+
+
+def _media_ports(desired: Desired) -> Iterator[Complaint]:
+    """Compare the bridge's ports with the calls that the trunks let leave through them."""
+    if desired.livekit.rtp_ports is None:
+        return
+    there = addresses.ports_in(desired.livekit.rtp_ports)
+    needs = {
+        name: (trunk.outbound.concurrency or 0) + math.ceil(trunk.outbound.cps * _PORT_RESTS)
+        for name, trunk in desired.trunks.items()
+        if trunk.outbound is not None
+    }
+    if sum(needs.values()) > there:
+        each = " + ".join(f"{name} {need}" for name, need in needs.items())
+        said = (
+            f"{there} ports are too few: {each} = {sum(needs.values())} are needed (concurrency, "
+            f"and cps x {_PORT_RESTS}: a port rests that many seconds after its call)."
+        )
+        yield Complaint(("livekit", "rtp_ports"), "rtp_ports_too_few", said)
 
 
 def _trunk(desired: Desired, name: str, trunk: Trunk, i_know: bool) -> Iterator[Complaint]:
@@ -124,11 +151,26 @@ def _number(desired: Desired, digits: str, number: Number) -> Iterator[Complaint
     if trunk is not None and trunk.inbound is None:
         said = f"The trunk {number.trunk} takes no calls: it has no inbound part."
         yield Complaint((*path, "trunk"), "takes_no_calls", said)
-    if route.overflow == digits:
-        said = "It overflows to itself: the call would go round in circles."
-        yield Complaint((*path, "inbound", "overflow"), "overflow_loops", said)
+    yield from _overflow(desired, digits, number, route)
     if number.inbound is not None:
         yield from _route(desired, (*path, "inbound"), number.inbound)
+
+
+def _overflow(
+    desired: Desired, digits: str, number: Number, route: InboundRoute
+) -> Iterator[Complaint]:
+    if route.overflow is None or not _is_answered(desired, route.overflow):
+        return
+    shared = number.route
+    where = ("inbound_routes", shared) if shared else ("numbers", digits, "inbound")
+    to = "itself" if route.overflow == digits else "a number that is answered here as well"
+    said = f"It overflows to {to}: the call would go round in circles."
+    yield Complaint((*where, "overflow"), "overflow_loops", said)
+
+
+def _is_answered(desired: Desired, digits: str) -> bool:
+    number = desired.numbers.get(digits)
+    return number is not None and (number.inbound is not None or number.route is not None)
 
 
 def _route(desired: Desired, path: tuple[str, ...], route: InboundRoute) -> Iterator[Complaint]:
@@ -140,6 +182,20 @@ def _route(desired: Desired, path: tuple[str, ...], route: InboundRoute) -> Iter
     if route.closed is not None and route.hours is None:
         said = "It says what happens outside hours, and names none."
         yield Complaint((*path, "closed"), "closed_without_hours", said)
+    yield from _webhook(path, route)
+
+
+def _webhook(path: tuple[str, ...], route: InboundRoute) -> Iterator[Complaint]:
+    secret = route.webhook_secret
+    if (route.webhook_url is None) != (secret is None):
+        said = "webhook_url and webhook_secret go together: every question is signed."
+        yield Complaint(path, "webhook_and_secret", said)
+    elif secret is not None and not long_enough(secret.get_secret_value()):
+        said = (
+            f"It has fewer than {SHORTEST} bytes, and will be guessed; behind whsec_ those of its "
+            "base64 count."
+        )
+        yield Complaint((*path, "webhook_secret"), "password_too_short", said)
 
 
 def _unknown(path: tuple[str, ...], name: str, known: Mapping[str, object]) -> Complaint:

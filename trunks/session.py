@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import typer
 from rich.console import Console
@@ -27,6 +27,9 @@ from trunks.reading import File
 from trunks.resources import Adapter
 from trunks.settings import Settings, environment
 from trunks.steps import Plan
+
+#: ``apply``, or what takes its place.
+Carrying: TypeAlias = "Callable[..., Awaitable[list[Result]]]"
 
 
 @dataclass(slots=True)
@@ -66,7 +69,7 @@ class Session:
             self.err.print("\nNot agreed: nothing was changed. --yes agrees beforehand.")
         return agreed
 
-    async def carry_out(self, plan: Plan) -> Exit:
+    async def carry_out(self, plan: Plan, by: Carrying = apply) -> Exit:
         """Apply a plan with its progress, tell of it and give the status to end with."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, console=self.err, transient=True, disable=self.as_json) as progress:
@@ -77,7 +80,7 @@ class Session:
                 if not self.as_json:
                     showing.show_result(progress.console, result)
 
-            results = await apply(plan, self.adapters, patience=self.patience, tell=told)
+            results = await by(plan, self.adapters, patience=self.patience, tell=told)
         self.tell({"results": [showing.result_json(result) for result in results]})
         if not self.as_json:
             self.out.print(_counted(results), highlight=False)
@@ -165,7 +168,8 @@ async def _run(
             stack.push_async_callback(adapter.aclose)
         if provided is not None:
             store = await stack.enter_async_context(provided.open_store())
-            adapters.append(Gateway(store=store, deployment=read.desired.deployment))
+            deployment = read.desired.deployment
+            adapters.append(Gateway(store=store, deployment=deployment, about=provided.about()))
         read.judge(one for adapter in adapters for one in adapter.check(read.desired))
         session = Session(read, adapters, as_json)
         session.warn(sorted(read.warnings))

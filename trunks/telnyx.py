@@ -106,6 +106,8 @@ class TelnyxTrunking:
         if kind == CONNECTION and found.id in self._firsts:
             # Whether a part that is left out of ``inbound`` stays is not documented.
             body["inbound"]["default_primary_fqdn_id"] = self._firsts[found.id]
+        if kind == CONNECTION and "outbound_profile" not in wanted.refs:
+            body["outbound"] = {"outbound_voice_profile_id": None}
         await self._api.patch(f"{_PATHS[kind]}/{found.id}", body)
         return as_made(wanted, ids, found.id)
 

@@ -1,8 +1,8 @@
 """Wavix: a trunk to dial through, and where calls to numbers go.
 
 A number of Wavix sends its calls to a SIP URI by itself, without a trunk. Nothing on it tells who
-set that: a number is ours when the file names it and its calls go to SIP URIs. One that leaves the
-file keeps its way.
+set that: a number is ours when the file sends its calls to SIP URIs and they go to such. One whose
+route leaves the file keeps its way.
 
 Source: https://docs.wavix.com/sip-trunking/sip-trunks and
 https://docs.wavix.com/api-reference/my-numbers/update-a-phone-number; the schemas are those of
@@ -45,7 +45,7 @@ class WavixTrunking:
     ) -> None:
         self._name = carrier_name
         self._deployment = deployment
-        #: The numbers of the file, once it was seen.
+        #: The numbers whose way the file says, once it was seen.
         self._ours: frozenset[str] = frozenset()
         self._api = RestApi(
             carrier="Wavix",
@@ -71,7 +71,8 @@ class WavixTrunking:
 
     def check(self, desired: Desired) -> Sequence[Complaint]:
         """Find what Wavix has no way to do."""
-        self._ours = frozenset(desired.numbers)
+        wanted = (one.key for one in self.wanted(desired))
+        self._ours = frozenset(_number_of(key) for key in wanted if key.kind == NUMBER)
         return [
             complaint
             for name, trunk in desired.trunks_at(self._name).items()
@@ -191,7 +192,7 @@ class WavixTrunking:
         )
 
     async def _send_calls(self, wanted: Wanted, ids: Mapping[Key, str]) -> Found:
-        number = wanted.key.name.partition("/")[2]
+        number = _number_of(wanted.key)
         id = self._numbers.get(number)
         if id is None:
             raise TrunkError.number_not_owned(number, carrier="Wavix", shop="app.wavix.com")
@@ -202,6 +203,10 @@ class WavixTrunking:
         ]
         await self._api.patch(f"/v1/numbers/{id}", {"destinations": ways})
         return as_made(wanted, ids, id)
+
+
+def _number_of(key: Key) -> str:
+    return key.name.partition("/")[2]
 
 
 def _uri(to: Destination) -> str:

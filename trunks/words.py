@@ -15,6 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from telephony import blocked_callers
 from telephony.errors import InvalidNumber
 from telephony.numbers import COUNTRIES, E164
 from trunks import addresses
@@ -76,6 +77,13 @@ def _told(error: InvalidNumber) -> dict[str, Any]:
     return {"code": error.code, "message": error.message}
 
 
+def _blocked(text: str) -> str:
+    try:
+        return blocked_callers.read(text)
+    except InvalidNumber as error:
+        raise PydanticCustomError("invalid_number", "{message}", _told(error)) from None
+
+
 def _country(text: str) -> str:
     if text not in COUNTRIES:
         raise PydanticCustomError("not_a_country", "Write an ISO 3166 code, as US.")
@@ -113,6 +121,7 @@ Secret = Annotated[
 Name = Annotated[str, AfterValidator(_name)]
 Deployment = Annotated[str, AfterValidator(_deployment)]
 PhoneNumber = Annotated[str, AfterValidator(_number)]
+BlockedCaller = Annotated[str, AfterValidator(_blocked)]
 Country = Annotated[str, AfterValidator(_country)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Headers = Annotated[dict[str, str], AfterValidator(_headers)]
@@ -122,3 +131,5 @@ SipUri = Annotated[str, AfterValidator(addresses.sip_uri)]
 Domain = Annotated[str, AfterValidator(addresses.domain)]
 HttpsUrl = Annotated[str, AfterValidator(addresses.https)]
 ServerUrl = Annotated[str, AfterValidator(addresses.server)]
+WebhookUrl = Annotated[str, AfterValidator(addresses.webhook)]
+PortRange = Annotated[str, AfterValidator(addresses.port_range)]

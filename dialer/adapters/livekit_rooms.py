@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import aiohttp
 from livekit import api
 from livekit.protocol.models import ParticipantInfo
+from livekit.protocol.room import PerformRpcRequest
 
 from dialer.adapters.livekit_session import LiveKitSession, NoAnswer, NoSuchThing, translated
 from dialer.calls.rooms import (
@@ -17,6 +19,7 @@ from dialer.calls.rooms import (
     RoomMember,
     RoomState,
 )
+from telephony.bridge_hold import ANSWER_WITHIN, METHOD, Hold, told_by
 
 _KINDS = {
     ParticipantInfo.Kind.AGENT: ParticipantKind.AGENT,
@@ -133,6 +136,23 @@ class LiveKitRooms:
             return []
         return [_member(participant) for participant in listed.participants]
 
+    async def hold(self, room: str, identity: str) -> Hold:
+        """Ask the bridge whether it still holds a phone."""
+        try:
+            await self._livekit.rpc.perform(
+                PerformRpcRequest(
+                    room=room,
+                    destination_identity=identity,
+                    method=METHOD,
+                    response_timeout_ms=ANSWER_WITHIN,
+                )
+            )
+        except api.ServerError as error:
+            return told_by(error.code, error.message)
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return Hold.UNKNOWN
+        return Hold.THERE
+
     def token(self, room: str, identity: str, ttl: timedelta) -> str:
         """Make a participant token: this room, microphone in, audio out, nothing else."""
         grants = api.VideoGrants(
@@ -163,4 +183,5 @@ def _member(participant: api.ParticipantInfo) -> RoomMember:
         kind=_KINDS.get(participant.kind, ParticipantKind.OTHER),
         joined_at=datetime.fromtimestamp(participant.joined_at, UTC),
         sip_status=participant.attributes.get(_SIP_STATUS),
+        attributes=dict(participant.attributes),
     )

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 from livekit import api
+from livekit.api.room_service import RoomService
+from livekit.protocol.room import PerformRpcRequest, PerformRpcResponse
 
 from telephony.errors import Unavailable
 
@@ -21,6 +23,17 @@ class NoSuchThing(Unavailable):
     """LiveKit does not know what was asked for; to who did not expect it, LiveKit is in trouble."""
 
 
+class RoomRpc(RoomService):
+    """The one request of LiveKit's room service that its Python library lacks."""
+
+    async def perform(self, request: PerformRpcRequest) -> PerformRpcResponse:
+        """Ask a participant something, as if from inside its room. Errors: the client's own."""
+        rights = self._auth_header(api.VideoGrants(room_admin=True, room=request.room))
+        return await self._client.request(
+            "RoomService", "PerformRpc", request, rights, PerformRpcResponse
+        )
+
+
 class LiveKitSession:
     """The client; it connects at its first use, inside the running event loop."""
 
@@ -29,25 +42,41 @@ class LiveKitSession:
         self._key = api_key
         self._secret = api_secret
         self._client: api.LiveKitAPI | None = None
+        self._rpc: RoomRpc | None = None
         self._session: aiohttp.ClientSession | None = None
 
     @property
     def client(self) -> api.LiveKitAPI:
         """Give the client."""
         if self._client is None:
-            self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
             self._client = api.LiveKitAPI(
-                self._url, self._key, self._secret, session=self._session, failover=False
+                self._url, self._key, self._secret, session=self._connections, failover=False
             )
         return self._client
 
+    @property
+    def rpc(self) -> RoomRpc:
+        """Give what asks participants."""
+        if self._rpc is None:
+            self._rpc = RoomRpc(
+                self._connections, self._url, self._key, self._secret, failover=False
+            )
+        return self._rpc
+
+    @property
+    def _connections(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+        return self._session
+
     async def close(self) -> None:
         """Close every connection."""
-        if self._client is not None and self._session is not None:
+        if self._client is not None:
             # The client leaves a session that was given to it to its owner.
             await self._client.aclose()
+        if self._session is not None:
             await self._session.close()
-        self._client = self._session = None
+        self._client = self._rpc = self._session = None
 
 
 class NoAnswer(Unavailable):

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 from livekit import api
-from livekit.protocol.sip import SIPMediaEncryption, SIPOutboundTrunkInfo, SIPTransport
+from livekit.protocol.sip import (
+    SIPMediaEncryption,
+    SIPOutboundTrunkInfo,
+    SIPTransport,
+)
 
 from dialer.adapters.livekit_session import LiveKitSession, NoSuchThing, translated
 from dialer.routing.trunk import Trunk
 from telephony.errors import Unavailable
-from trunks.livekit_wanted import metadata_mark
+from trunks.livekit_wanted import metadata_mark, offer_codecs, offered_codecs
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -101,8 +105,10 @@ def _written_over(found: SIPOutboundTrunkInfo, wanted: Trunk) -> SIPOutboundTrun
     if wanted.deployment:
         # As `dialer trunks` marks it: else its next look would take it for a stranger's.
         target.metadata = metadata_mark(wanted.deployment)
+    if wanted.codecs and offered_codecs(target.media) != wanted.codecs:
+        offer_codecs(target.media, wanted.codecs)
     target.media_encryption = _ENCRYPTION[wanted.encryption]
-    if target.media.HasField("encryption"):
-        # The newer place of the same wish, where somebody wrote it there.
+    if wanted.codecs or target.media.HasField("encryption"):
+        # The newer place of the same wish, where `dialer trunks` and others write it.
         target.media.encryption = target.media_encryption
     return target

@@ -15,32 +15,37 @@ from dialer.calls.pacing import RECOVERY, SAME_SIGN, Pace, RollingPacer, Slownes
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-#: Takes a token, or gives the microseconds until one may be free; by Redis' own clock, so that
-#: processes on hosts whose clocks differ count alike. A sorted set has the moments of the tokens;
-#: the arguments are the token's name and then the calls and microseconds of each window.
+#: Takes a token, or gives the microseconds until one may be had; by Redis' own clock, so that
+#: processes on hosts whose clocks differ count alike. A sorted set has the moments of the tokens,
+#: each no earlier than those given before it; the arguments are the token's name, by how many
+#: microseconds it may be had before its moment, and then the calls and microseconds of each window.
 _TAKE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local longest, wait = 0, 0
-for i = 2, #ARGV, 2 do
+local ahead, longest, moment = tonumber(ARGV[2]), 0, now
+for i = 3, #ARGV, 2 do
   longest = math.max(longest, tonumber(ARGV[i + 1]))
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - longest)
 -- Only a clock that was set back leaves any behind there.
 redis.call('ZREMRANGEBYSCORE', KEYS[1], now + longest, '+inf')
-for i = 2, #ARGV, 2 do
+local newest = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+if newest[2] then
+  moment = math.max(moment, tonumber(newest[2]))
+end
+for i = 3, #ARGV, 2 do
   local nth = tonumber(ARGV[i]) - 1
   local given = redis.call('ZREVRANGE', KEYS[1], nth, nth, 'WITHSCORES')
   if given[2] then
-    wait = math.max(wait, tonumber(given[2]) + tonumber(ARGV[i + 1]) - now)
+    moment = math.max(moment, tonumber(given[2]) + tonumber(ARGV[i + 1]))
   end
 end
-if wait > 0 then
-  return wait
+if moment - now > ahead then
+  return moment - now - ahead
 end
-redis.call('ZADD', KEYS[1], now, ARGV[1])
-redis.call('PEXPIRE', KEYS[1], math.ceil(longest / 1000) + 1000)
-return 0
+redis.call('ZADD', KEYS[1], moment, ARGV[1])
+redis.call('PEXPIRE', KEYS[1], math.ceil((moment - now + longest) / 1000) + 1000)
+return now - moment
 """
 
 
@@ -55,7 +60,7 @@ class RedisPacer:
         #: By trunk: the newest token of this process.
         self._newest: dict[str, str] = {}
 
-    async def take(self, trunk: str, pace: Pace) -> float:
+    async def take(self, trunk: str, pace: Pace, *, ahead: float = 0.0) -> float:
         """Take a token, or say how long to wait."""
         token = secrets.token_hex(8)
         try:
@@ -66,16 +71,17 @@ class RedisPacer:
                 for one in dict.fromkeys((pace, slow))
                 for part in (one.calls, round(one.seconds * 1_000_000))
             ]
-            wait = await self._script(keys=[self._tokens(trunk)], args=[token, *windows])
+            given = [token, round(ahead * 1_000_000), *windows]
+            wait = await self._script(keys=[self._tokens(trunk)], args=given)
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("pacing in this process only", error=type(error).__name__)
-            return await self._alone.take(trunk, pace)
+            return await self._alone.take(trunk, pace, ahead=ahead)
         if wait > 0:
             return wait / 1_000_000
         self._newest[trunk] = token
         # Remembered here too, for the moment in which Redis goes away.
-        await self._alone.take(trunk, pace)
-        return 0.0
+        await self._alone.take(trunk, pace, ahead=ahead)
+        return wait / 1_000_000
 
     async def give_back(self, trunk: str) -> None:
         """Give back the newest token of this process: nothing left with it."""

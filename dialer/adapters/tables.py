@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -133,6 +135,9 @@ calls = Table(
     Index("ix_calls_tenant_status", "tenant_id", "status"),
 )
 
+#: Of the attempts that are over, the few whose room may still be there.
+_ROOM_LEFT = text("ended_at IS NOT NULL AND room IS NOT NULL AND room_gone_at IS NULL")
+
 attempts = Table(
     "attempts",
     metadata,
@@ -160,6 +165,10 @@ attempts = Table(
     Column("leg_identity", String(128)),
     #: Said to a caller outside the hours, instead of a conversation.
     Column("announcement", Text),
+    #: Of a call that came in: since when the dialer itself has the caller, there being no agent,
+    #: and when somebody took the call at the overflow number.
+    Column("overflowed_at", UtcDateTime),
+    Column("overflow_answered_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Column("claimed_at", UtcDateTime),
     Column("agent_joined_at", UtcDateTime),
@@ -176,6 +185,13 @@ attempts = Table(
     UniqueConstraint("tenant_id", "call_id", "number", name="uq_attempts_call_number"),
     Index("ix_attempts_state", "state", "created_at"),
     Index("ix_attempts_room", "room"),
+    #: As short as the work that is left: the reaper looks through it every few seconds.
+    Index(
+        "ix_attempts_room_left",
+        "ended_at",
+        sqlite_where=_ROOM_LEFT,
+        postgresql_where=_ROOM_LEFT,
+    ),
     Index("uq_attempts_bridge_call_id", "bridge_call_id", unique=True),
 )
 
@@ -208,11 +224,17 @@ inbound_numbers = Table(
     Column("number", String(32), nullable=False, unique=True),
     Column("agent", String(128), nullable=False),
     Column("enabled", Boolean, nullable=False),
-    #: See dialer/inbound/hours.py; null is open always.
+    #: Whose it is: the deployment of the file that it was made by, empty where nobody did.
+    Column("deployment", String(16), nullable=False),
+    #: See telephony/opening_hours.py; null is open always.
     Column("hours", JSON(none_as_null=True)),
     Column("closed_message", Text),
     Column("overflow_number", String(32)),
     Column("blocked_callers", JSON, nullable=False),
+    #: Who is asked which agent answers, and the secret that signs the question.
+    Column("webhook_url", Text),
+    #: See dialer/routing/sealing.py; null where there is none.
+    Column("webhook_secret_sealed", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
@@ -262,11 +284,41 @@ trunks = Table(
     Column("destination_country", String(2), nullable=False),
     Column("headers", JSON, nullable=False),
     Column("encryption", String(8), nullable=False),
+    #: Those to offer, the best first; none is the bridge's own choice.
+    Column("codecs", JSON, nullable=False),
     Column("enabled", Boolean, nullable=False),
     #: Whose it is: the deployment of the file that it was made by.
     Column("deployment", String(16), nullable=False),
     Column("marks", JSON, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+)
+
+#: The trunks that calls come in by: what LiveKit is to have of them.
+inbound_trunks = Table(
+    "inbound_trunks",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    #: Whose it is: the deployment of the file that it was made by.
+    Column("deployment", String(16), nullable=False),
+    Column("numbers", JSON, nullable=False),
+    Column("allowed_addresses", JSON, nullable=False),
+    Column("username", Text, nullable=False),
+    #: See dialer/routing/sealing.py; empty where there is none.
+    Column("sealed_password", Text, nullable=False),
+    Column("encryption", String(8), nullable=False),
+    #: What workers register with.
+    Column("agent_name", Text, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+#: Each turn of the switch between our own LiveKit and its fallback; the newest holds.
+livekit_turns = Table(
+    "livekit_turns",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("use", String(16), nullable=False),
+    Column("turned_by", String(128), nullable=False),
+    Column("turned_at", UtcDateTime, nullable=False),
 )
 
 #: What became of each INVITE that left by a trunk, for as long as its health is told by it.
@@ -285,4 +337,14 @@ trunk_uses = Table(
     #: Seconds from the answer to the end.
     Column("talked", Float, nullable=False),
     Index("ix_trunk_uses_at", "at", "trunk"),
+)
+
+#: How many calls ended, and how; see dialer/calls/endings.py.
+ended_calls = Table(
+    "ended_calls",
+    metadata,
+    Column("outcome", String(32), primary_key=True),
+    Column("ended_reason", String(32), primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("calls", BigInteger, nullable=False),
 )

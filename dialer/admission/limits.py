@@ -6,6 +6,7 @@ read, before anything waits for a place to write.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Callable
@@ -24,6 +25,9 @@ _FASTEST = 10_000
 #: Units: seconds. The longest that a count holds; to count a long queue costs more than to write
 #: a batch.
 _LONGEST = 1.0
+#: Units: seconds. For how long a crowd that was turned away by one count is turned away by it: a
+#: place that comes free meanwhile is taken a moment later.
+_CROWD_HOLDS = 0.05
 #: Units: seconds.
 _RETRY_AFTER = 5
 
@@ -40,6 +44,9 @@ class QueueLimit:
         self._far_until: dict[str, float] = {}
         #: A hint and no truth: other processes fill and empty the same queues.
         self._full: set[str] = set()
+        self._counting: dict[str, asyncio.Task[int]] = {}
+        #: Tenants whose last count was shared by several, and until when it turns others away.
+        self._crowded_until: dict[str, float] = {}
 
     async def turn_away(self, database: Database, tenant_id: str) -> None:
         """Refuse at once, without a transaction, where the queue was full and still is.
@@ -48,11 +55,28 @@ class QueueLimit:
         """
         if tenant_id not in self._full:
             return
-        async with database.reading() as connection:
-            waiting = await Calls(connection, tenant_id).queued(at_most=self._at_most)
-        if waiting >= self._at_most:
+        if self._clock() < self._crowded_until.get(tenant_id, -math.inf):
+            raise self.refusal()
+        crowd = tenant_id in self._counting
+        if await self._counted(database, tenant_id) >= self._at_most:
+            if crowd:
+                self._crowded_until[tenant_id] = self._clock() + _CROWD_HOLDS
             raise self.refusal()
         self._full.discard(tenant_id)
+
+    async def _counted(self, database: Database, tenant_id: str) -> int:
+        """Count the calls that wait; all who ask while it is counted share the count."""
+        counting = self._counting.get(tenant_id)
+        if counting is None:
+            counting = asyncio.create_task(self._count(database, tenant_id))
+            self._counting[tenant_id] = counting
+            counting.add_done_callback(lambda _: self._counting.pop(tenant_id))
+        # Who goes away takes the count from nobody.
+        return await asyncio.shield(counting)
+
+    async def _count(self, database: Database, tenant_id: str) -> int:
+        async with database.reading() as connection:
+            return await Calls(connection, tenant_id).queued(at_most=self._at_most)
 
     def room_for(self, newcomers: NewCalls, wanted: int) -> int:
         """Tell how many of so many calls may still wait; the others are refused.

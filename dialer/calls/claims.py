@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, func, or_, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.adapters.tables import attempts, calls, events
+from dialer.calls.queue import attempts_with_calls
 from dialer.calls.record import Fact, lock_call, record
 from dialer.routing import slots
 from dialer.routing.trunk import Trunk
 from telephony.call import (
     AttemptState,
     CallStatus,
-    CallType,
     Direction,
     EndedReason,
     WaitingFor,
@@ -66,85 +66,9 @@ def ending(of: Claim | Row[Any], reason: EndedReason, message: str, now: datetim
     return fact(of, EventType.CALL_ENDED, "ended", now, **data)
 
 
-_COLUMNS: list[Any] = [
-    attempts.c.tenant_id,
-    attempts.c.call_id,
-    attempts.c.id.label("attempt_id"),
-    attempts.c.state,
-    attempts.c.fence,
-    attempts.c.room,
-    attempts.c.trunk,
-    attempts.c.refused_by,
-    attempts.c.leg_identity,
-    attempts.c.announcement,
-    attempts.c.dispatches,
-    attempts.c.dispatched_at,
-    attempts.c.lease_expires_at,
-    attempts.c.claimed_at,
-    attempts.c.worker_id,
-    attempts.c.agent_joined_at,
-    attempts.c.agent_ready_at,
-    attempts.c.sent_at,
-    attempts.c.answered_at,
-    attempts.c.ended_at,
-    calls.c.call_type,
-    calls.c.direction,
-    calls.c.status,
-    calls.c.waiting_for,
-    calls.c.phone_number,
-    calls.c.caller_id,
-    calls.c.caller_id_given,
-    calls.c.ringing_at,
-    calls.c.hangup_requested_at,
-    calls.c.ring_timeout_seconds,
-    calls.c.max_duration_seconds,
-    calls.c.last_sequence,
-]
-
-
-def _attempts_with_calls(*more: Any) -> Select[Any]:
-    mine = (calls.c.tenant_id == attempts.c.tenant_id) & (calls.c.id == attempts.c.call_id)
-    query: Any = select(*_COLUMNS, *more).join(calls, mine)
-    return query
-
-
-def _may_leave(now: datetime) -> tuple[Any, ...]:
-    return (
-        attempts.c.state == AttemptState.WAITING.value,
-        calls.c.status == CallStatus.QUEUED.value,
-        calls.c.call_type == CallType.SIP.value,
-        calls.c.hangup_requested_at.is_(None),
-        # Of a waiting attempt this is the end of its rest; see dialer/calls/returning.py.
-        or_(attempts.c.lease_expires_at.is_(None), attempts.c.lease_expires_at <= now),
-    )
-
-
-async def any_waits(connection: AsyncConnection, *, now: datetime) -> bool:
-    """Tell whether there is a call that may leave."""
-    query = _attempts_with_calls().where(*_may_leave(now)).limit(1)
-    return (await connection.execute(query)).first() is not None
-
-
-async def waiting(
-    connection: AsyncConnection, *, limit: int, now: datetime, skip: int = 0
-) -> list[Row[Any]]:
-    """List what may leave: oldest first, and one of each tenant's before anyone's second."""
-    turn = func.row_number().over(
-        partition_by=calls.c.tenant_id, order_by=(calls.c.queued_at, calls.c.id)
-    )
-    query = (
-        _attempts_with_calls(turn.label("turn"))
-        .where(*_may_leave(now))
-        .order_by("turn", calls.c.queued_at, calls.c.id)
-        .limit(limit)
-        .offset(skip)
-    )
-    return list((await connection.execute(query)).all())
-
-
 async def open_attempts(connection: AsyncConnection, *states: AttemptState) -> list[Row[Any]]:
     """List the attempts in these states, over all tenants."""
-    query = _attempts_with_calls().where(attempts.c.state.in_([state.value for state in states]))
+    query = attempts_with_calls().where(attempts.c.state.in_([state.value for state in states]))
     return list((await connection.execute(query)).all())
 
 
@@ -154,6 +78,8 @@ class TrunkFull(Exception):
 
 def has_an_agent(seen: Row[Any]) -> bool:
     """Tell whether the attempt's agent is to be looked after: it talks, or is about to answer."""
+    if seen.overflowed_at is not None:
+        return False
     if seen.state == AttemptState.ANSWERED.value:
         return True
     return seen.state == AttemptState.RINGING.value and seen.direction == Direction.INBOUND.value

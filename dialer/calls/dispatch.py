@@ -15,13 +15,14 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from dialer.calls import claims
+from dialer.calls import claims, queue
 from dialer.calls.briefing import room_name
 from dialer.calls.joining import Collaborators, Joining
 from dialer.calls.looping import keep_going
 from dialer.calls.pacing import Pacer
 from dialer.calls.waiting import tell_all, tell_some
 from dialer.failpoints import Failpoint, passing
+from dialer.livekits.livekit import LiveKit
 from dialer.routing.trunk import Line
 from dialer.routing.watch import Watch
 from dialer.routing.ways import POLL, Obstacle, Ways, wish_of
@@ -32,6 +33,9 @@ from telephony.errors import Unavailable
 
 #: Units: seconds. What is between two rounds at least while something holds up every call.
 _LULL = 0.05
+#: Units: seconds. By how much a call may leave the queue before its trunk's pace has it leave: more
+#: than a round takes, so that no pace is lost to it. Its INVITE waits for its own turn.
+_AHEAD = 0.25
 #: While nothing changes, those that come later are told what they wait for together, and so often.
 _TELL_EVERY = timedelta(seconds=1)
 #: How many of the queue are looked at in one reading, and in one round.
@@ -62,7 +66,7 @@ class Dispatcher:
         self._pacer = pacer
         self._joining = Joining(given)
         self._watch = Watch(now=given.now)
-        self._held_up_at = float("-inf")
+        self._rests_until = float("-inf")
         self._told: WaitingFor | None = None
         self._told_at = datetime.min.replace(tzinfo=UTC)
         self._told_held: dict[str, WaitingFor] = {}
@@ -75,11 +79,16 @@ class Dispatcher:
             await self._joining.stop()
 
     async def _wait(self, pause: float) -> None:
-        await self._with.signals.wait_work(pause)
+        loop = asyncio.get_running_loop()
         # Where calls cannot leave, those that come within a moment are told so together.
-        rest = self._held_up_at + _LULL - asyncio.get_running_loop().time()
-        if rest > 0:
+        until = min(self._rests_until, loop.time() + max(pause, _LULL))
+        await self._with.signals.wait_work(pause)
+        if (rest := until - loop.time()) > 0:
             await asyncio.sleep(rest)
+
+    def _rest(self, at_least: float = 0.0) -> None:
+        """Let nothing bring the next round on before its time: no call could leave in it."""
+        self._rests_until = asyncio.get_running_loop().time() + max(at_least, _LULL)
 
     async def step(self) -> float:
         """Do one round; gives the seconds to the next one."""
@@ -95,31 +104,41 @@ class Dispatcher:
 
     async def _empty_queue(self) -> float:
         async with self._with.database.reading() as connection:
-            if not await claims.any_waits(connection, now=self._with.now()):
+            if not await queue.any_waits(connection, now=self._with.now()):
                 return POLL
-        lines, capacity, obstacle = await self._survey()
-        obstacle = obstacle or self._full(capacity, 0)
+        # For the whole round: whatever leaves in it is dialled from there, or waits.
+        livekit = self._with.livekits.current
+        lines, capacity, obstacle = await self._survey(livekit)
+        obstacle = obstacle or self._full(capacity, lines, 0)
         if obstacle is not None:
             # Whose turn it would be takes a look at the whole queue, and nobody's turn it is.
-            self._held_up_at = asyncio.get_running_loop().time()
+            self._rest()
             return await self._hold_all(obstacle)
         async with self._with.database.reading() as connection:
             standing = await self._watch.standing(connection, lines)
-        ways, held, taken = Ways(lines, standing, self._pacer), Held(), 0
+        ways = Ways(lines, standing, self._pacer, ahead=_AHEAD)
+        try:
+            return await self._let_leave(ways, capacity, livekit)
+        finally:
+            await ways.give_back()
+
+    async def _let_leave(self, ways: Ways, capacity: Capacity, livekit: LiveKit) -> float:
+        held, taken = Held(), 0
         async for seen in self._queue(held):
-            if (obstacle := self._full(capacity, taken)) is not None:
+            if (obstacle := self._full(capacity, ways.lines, taken)) is not None:
                 return await self._hold_all(obstacle)
-            way = await self._leave(seen, ways)
+            way = await self._leave(seen, ways, livekit)
             if not isinstance(way, Obstacle):
                 taken += way
                 continue
             held.add(seen, way)
             if ways.none_left:
-                if len(lines) == 1:
+                if len(ways.lines) == 1:
+                    self._rest(ways.paced_for)
                     return await self._hold_all(*ways.closed.values())
                 break
         if held.count:
-            self._held_up_at = asyncio.get_running_loop().time()
+            self._rest(ways.paced_for if ways.none_left else 0.0)
             await self._tell_held(held)
         return held.look_again
 
@@ -127,7 +146,7 @@ class Dispatcher:
         """Give the calls that may leave, page by page: those behind a held one may be luckier."""
         for _ in range(_PAGES):
             async with self._with.database.reading() as connection:
-                page = await claims.waiting(
+                page = await queue.waiting(
                     connection, limit=_PAGE, now=self._with.now(), skip=held.count
                 )
             for seen in page:
@@ -137,33 +156,35 @@ class Dispatcher:
         # More than one round looks at: the next one begins at once, with what is at the head now.
         held.look_again = 0.0 if not held.count else held.look_again
 
-    async def _leave(self, seen: Row[Any], ways: Ways) -> bool | Obstacle:
+    async def _leave(self, seen: Row[Any], ways: Ways, livekit: LiveKit) -> bool | Obstacle:
         """Let a call leave by the best trunk; False when somebody else was faster."""
         while True:
             way = await ways.find(wish_of(seen))
             if isinstance(way, Obstacle):
                 return way
             try:
-                taken = await self._take(seen, way)
+                taken = await self._take(seen, way, livekit)
             except claims.TrunkFull:
                 # Another process took its last slot since we looked.
                 ways.full(way.trunk.name)
             else:
                 if not taken:
-                    await self._pacer.give_back(way.trunk.name)
+                    ways.unused(way.trunk.name)
                 return taken
             await self._pacer.give_back(way.trunk.name)
 
-    async def _survey(self) -> tuple[Mapping[str, Line], Capacity, Obstacle | None]:
+    async def _survey(
+        self, livekit: LiveKit
+    ) -> tuple[Mapping[str, Line], Capacity, Obstacle | None]:
         """Look at what all calls need alike."""
         nothing = Capacity(0, 0, 0, 0)
-        rest = self._joining.media_rest()
+        rest = self._joining.media_rest(livekit)
         if rest > 0:
             return {}, nothing, Obstacle(WaitingFor.MEDIA_SERVER, rest)
         try:
-            lines = await self._with.trunks.current()
+            lines = await livekit.trunks.current()
             async with self._with.database.reading() as connection:
-                capacity = await measure(connection, self._with.presence)
+                capacity = await measure(connection, livekit.presence)
         except Unavailable as error:
             if error.code == "database_unavailable":
                 raise
@@ -174,9 +195,10 @@ class Dispatcher:
             return lines, capacity, Obstacle(WaitingFor.WORKER)
         return lines, capacity, None
 
-    def _full(self, capacity: Capacity, taken: int) -> Obstacle | None:
-        joining = capacity.unassigned + taken
-        if capacity.free - taken <= 0 or joining >= self._with.rules.joining_at_once:
+    def _full(self, capacity: Capacity, lines: Mapping[str, Line], taken: int) -> Obstacle | None:
+        cps = sum(line.trunk.cps for line in lines.values() if line.trunk.enabled)
+        at_once = self._with.rules.at_once(cps=cps, seats=capacity.total)
+        if capacity.free - taken <= 0 or capacity.unassigned + taken >= at_once:
             return Obstacle(WaitingFor.CAPACITY)
         return None
 
@@ -214,13 +236,13 @@ class Dispatcher:
                 await self._with.signals.call_changed(*told)
         self._told_held = told_now
 
-    async def _take(self, seen: Row[Any], line: Line) -> bool:
+    async def _take(self, seen: Row[Any], line: Line, livekit: LiveKit) -> bool:
         async with self._with.database.transaction() as tx:
             taken = await claims.claim(
                 tx,
                 seen,
                 trunk=line.trunk,
-                room=room_name(self._with.rules.deployment, seen.attempt_id),
+                room=room_name(livekit.realm.deployment, seen.attempt_id),
                 owner=self._with.owner,
                 lease=self._with.rules.lease,
                 now=self._with.now(),

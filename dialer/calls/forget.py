@@ -34,7 +34,11 @@ class Forgetting:
         await keep_going("forget", self.step)
 
     async def step(self) -> float:
-        """Forget one batch; gives the seconds to the next one."""
+        """Forget one batch of each; gives the seconds to the next one."""
+        most = max(await self._forget_keys(), await self._forget_uses())
+        return 0.0 if most == _BATCH else _EVERY
+
+    async def _forget_keys(self) -> int:
         keys = idempotency_keys
         old = (
             select(keys.c.tenant_id, keys.c.key)
@@ -43,11 +47,13 @@ class Forgetting:
         )
         async with self._database.reading() as connection:
             found = [(row.tenant_id, row.key) for row in (await connection.execute(old)).all()]
-        if not found:
+        if found:
             async with self._database.transaction() as tx:
-                await health.forget(tx, now=self._now())
-            return _EVERY
+                gone = tuple_(keys.c.tenant_id, keys.c.key).in_(found)
+                await tx.execute(delete(keys).where(gone))
+            log.info("idempotency keys forgotten", count=len(found))
+        return len(found)
+
+    async def _forget_uses(self) -> int:
         async with self._database.transaction() as tx:
-            await tx.execute(delete(keys).where(tuple_(keys.c.tenant_id, keys.c.key).in_(found)))
-        log.info("idempotency keys forgotten", count=len(found))
-        return 0.0 if len(found) == _BATCH else _EVERY
+            return await health.forget(tx, now=self._now(), most=_BATCH)

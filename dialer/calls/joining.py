@@ -7,11 +7,12 @@ every claim has a deadline, and a dispatch that nobody answered is repeated once
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from sqlalchemy import Row
@@ -25,16 +26,16 @@ from dialer.calls.returning import times_returned
 from dialer.calls.rooms import Dispatch, Rooms
 from dialer.calls.signals import Signals
 from dialer.failpoints import Failpoint, passing
+from dialer.livekits.choice import LiveKits
+from dialer.livekits.livekit import LiveKit
 from dialer.routing.choose import Wish, fitting
 from dialer.routing.trunk import Line
 from dialer.tenants.tokens import Tokens
-from dialer.workers.capacity import measure
-from dialer.workers.jobs import Jobs
-from dialer.workers.presence import Presence
+from dialer.workers.capacity import count
 from telephony.call import AttemptState, CallType, EndedReason, WaitingFor
 from telephony.errors import TelephonyError, Unavailable
 from telephony.events import EventType
-from telephony.worker_contract import Job
+from telephony.worker_contract import Job, LiveKitName
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -44,47 +45,50 @@ _LONGEST_BACKOFF = 5.0
 _MOST_AGENTS = 3
 #: How often a call whose dispatches got lost among busy workers waits again.
 _MOST_REQUEUES = 5
-
-
-class Trunks(Protocol):
-    """The trunks as they are in LiveKit now."""
-
-    async def current(self) -> Mapping[str, Line]:
-        """Give them by name.
-
-        Errors: Unavailable when LiveKit or the database cannot be asked.
-        """
-        ...
+#: Units: seconds. More than an agent takes into its room where it is not held up, by far.
+_JOINS_WITHIN = 0.5
+#: Which part of all seats may be filled at the same moment: what carries many calls starts more.
+_STARTING = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """How the dispatcher behaves.
 
-    Shape: ``joining_at_once`` bounds the agents that may be on their way into a room together;
-    starting many at once makes each slow on a small machine, and late ones are taken for lost.
+    Shape: ``joining_at_once`` agents may be on their way into a room together, and ``at_once``
+    tells where there may be more; starting many makes each slow on a small machine, and late ones
+    are taken for lost.
     ``ready_timeout`` is how long an agent that joined may take to ask for the permit.
     ``lease`` outlasts the slowest making of a room; a claim that it ends is taken over.
     """
 
-    deployment: str
     agent_name: str
     join_timeout: timedelta = timedelta(seconds=3)
     joining_at_once: int = 4
     lease: timedelta = timedelta(seconds=25)
     ready_timeout: timedelta = timedelta(seconds=30)
 
+    def at_once(self, *, cps: float, seats: int) -> int:
+        """Tell how many agents may be on their way together.
+
+        Units: ``cps`` is what all trunks take in a second, ``seats`` what all workers carry.
+        Shape: as many as leave while one joins, or fewer would leave than the trunks take; but of
+        these no more than a third of the seats, which tell how large the machines are.
+        """
+        return max(self.joining_at_once, min(math.ceil(cps * _JOINS_WITHIN), seats // _STARTING))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collaborators:
-    """What the dispatcher and its joining work with; ``owner`` names this process in leases."""
+    """What the dispatcher and its joining work with; ``owner`` names this process in leases.
+
+    Shape: ``rooms`` are those of all ``livekits``.
+    """
 
     database: Database
     rooms: Rooms
     signals: Signals
-    presence: Presence
-    jobs: Jobs
-    trunks: Trunks
+    livekits: LiveKits
     agents: Agents
     tokens: Tokens
     rules: Rules
@@ -98,14 +102,13 @@ class Joining:
     def __init__(self, given: Collaborators) -> None:
         self._with = given
         self._opening: set[asyncio.Task[None]] = set()
-        self._media_failures = 0
-        self._media_rest: datetime | None = None
+        self._media_failures: dict[LiveKitName, int] = {}
+        self._media_rest: dict[LiveKitName, datetime] = {}
 
-    def media_rest(self) -> float:
-        """Give the seconds for which LiveKit is left in peace after it failed."""
-        if self._media_rest is None:
-            return 0.0
-        return max(0.0, (self._media_rest - self._with.now()).total_seconds())
+    def media_rest(self, livekit: LiveKit) -> float:
+        """Give the seconds for which a LiveKit is left in peace after it failed."""
+        until = self._media_rest.get(livekit.name)
+        return 0.0 if until is None else max(0.0, (until - self._with.now()).total_seconds())
 
     def open(self, mine: Claim, call: Row[Any], trunk: str | None) -> None:
         """Make the claim's room, beside whoever asks; ``trunk`` names the one that it leaves by."""
@@ -149,7 +152,7 @@ class Joining:
             await self._room_and_agent(mine.room, dispatch)
             passing(Failpoint.ROOM_AFTER_CREATE)
         except Unavailable:
-            self._rest_from_media_server()
+            self._rest_from_media_server(mine.room)
             if call.call_type == CallType.VOIP.value:
                 # Its browser was never told of a room, and nobody takes a voip call from the queue.
                 await self._end(
@@ -161,15 +164,16 @@ class Joining:
             else:
                 await self._return(mine, WaitingFor.MEDIA_SERVER)
             return
-        self._media_failures = 0
-        self._media_rest = None
+        where = self._with.livekits.of(mine.room).name
+        self._media_failures.pop(where, None)
+        self._media_rest.pop(where, None)
         async with self._with.database.transaction() as tx:
             still_mine = await claims.opened(tx, mine, now=self._with.now())
         if not still_mine:
             await self._leave_room(mine)
 
     async def _room_and_agent(self, room: str, dispatch: Dispatch) -> None:
-        if not self._with.jobs.somebody_waits:
+        if not self._with.livekits.of(room).jobs.somebody_waits:
             await self._with.rooms.create(room, dispatch)
             return
         await self._with.rooms.create(room, None)
@@ -181,14 +185,15 @@ class Joining:
         Shape: who was given a job and did not come stands in no line any more, so that the next one
         to be given it is another.
         """
-        if not self._with.jobs.give(Job(room=room, metadata=dispatch.metadata)):
+        jobs = self._with.livekits.of(room).jobs
+        if not jobs.give(Job(room=room, metadata=dispatch.metadata)):
             await self._with.rooms.redispatch(room, dispatch)
 
     async def _brief(self, mine: Claim, call: Row[Any], trunk: str | None) -> Dispatch | None:
         row: Any = call
         line, others = None, False
         if call.call_type == CallType.SIP.value:
-            lines = await self._with.trunks.current()
+            lines = await self._with.livekits.of(mine.room).trunks.current()
             line = lines.get(trunk or "")
             if line is None:
                 # It was taken away since the call was claimed for it.
@@ -223,10 +228,11 @@ class Joining:
         wish = Wish(call.phone_number, given, {*refused_by, trunk})
         return bool(fitting((line.trunk for line in lines.values()), wish))
 
-    def _rest_from_media_server(self) -> None:
-        self._media_failures += 1
-        rest = min(0.25 * 2 ** min(self._media_failures, 8), _LONGEST_BACKOFF)
-        self._media_rest = self._with.now() + timedelta(seconds=rest * random.uniform(0.5, 1.0))
+    def _rest_from_media_server(self, room: str) -> None:
+        where = self._with.livekits.of(room).name
+        self._media_failures[where] = failures = self._media_failures.get(where, 0) + 1
+        rest = min(0.25 * 2 ** min(failures, 8), _LONGEST_BACKOFF) * random.uniform(0.5, 1.0)
+        self._media_rest[where] = self._with.now() + timedelta(seconds=rest)
 
     async def look_after(self, *, at_most: float) -> float:
         """Deal with every claim whose time is up; gives the seconds to the next one's."""
@@ -278,13 +284,13 @@ class Joining:
                 return
             dispatch = await self._brief(mine, call, seen.trunk)
             if dispatch is not None:
-                if self._with.jobs.somebody_waits:
+                if self._with.livekits.of(mine.room).jobs.somebody_waits:
                     # A livekit-server that is stopped takes along the rooms that nobody joined;
                     # asking LiveKit for an agent makes such a room anew, giving a job does not.
                     await self._with.rooms.create(mine.room, None)
                 await self._agent(mine.room, dispatch)
         except Unavailable:
-            self._rest_from_media_server()
+            self._rest_from_media_server(mine.room)
             if seen.call_type == CallType.SIP.value:
                 await self._return(mine, WaitingFor.MEDIA_SERVER)
 
@@ -293,15 +299,20 @@ class Joining:
 
         LiveKit drops a dispatch without a word when its workers are nearly full, so that among busy
         workers two lost dispatches tell nothing; the call waits again, a bounded number of times.
+        The same where all workers died at once, and those that are there came after the dispatch.
         """
         mine = Claim.of(seen)
         async with self._with.database.reading() as connection:
-            capacity = await measure(connection, self._with.presence)
+            presence = self._with.livekits.of(mine.room).presence
+            workers = await presence.live()
+            capacity = await count(connection, workers)
             requeued = await claims.times_seen(connection, mine, EventType.CALL_REQUEUED)
             requeued -= await times_returned(connection, mine)
         # This very attempt is one of the unassigned.
         busy = capacity.spare < capacity.total or capacity.unassigned > 1
-        no_seat = capacity.spare <= 0 or (busy and requeued < _MOST_REQUEUES)
+        able = [worker for worker in workers if worker.takes_calls]
+        new = all(worker.came_after(seen.dispatched_at) for worker in able)
+        no_seat = capacity.spare <= 0 or ((busy or new) and requeued < _MOST_REQUEUES)
         if not no_seat or seen.call_type == CallType.VOIP.value:
             await self._end(mine, EndedReason.NO_AGENT, "no agent came, asked for twice")
             return

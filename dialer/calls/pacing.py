@@ -61,8 +61,13 @@ class Pace:
 class Pacer(Protocol):
     """Gives a token for each call that may leave."""
 
-    async def take(self, trunk: str, pace: Pace) -> float:
-        """Take a token: 0 when there was one, else the seconds until one may be free."""
+    async def take(self, trunk: str, pace: Pace, *, ahead: float = 0.0) -> float:
+        """Take a token: 0 or less when there was one, else the seconds until one may be had.
+
+        Units: ``ahead`` in seconds, shorter than the pace's own. Shape: a token may be had by so
+        much before its moment, and counts at its moment: who comes in time loses none of the pace
+        to his own slowness. What is below 0 is how far away that moment is.
+        """
         ...
 
     async def give_back(self, trunk: str) -> None:
@@ -85,7 +90,7 @@ class RollingPacer:
         self._given: dict[str, deque[float]] = {}
         self._slow: dict[str, Slowness] = {}
 
-    async def take(self, trunk: str, pace: Pace) -> float:
+    async def take(self, trunk: str, pace: Pace, *, ahead: float = 0.0) -> float:
         """Take a token, or say how long to wait."""
         now = self._clock()
         slow = pace.of_share(self._slow.get(trunk, Slowness()).share_at(now))
@@ -93,10 +98,11 @@ class RollingPacer:
         while given and given[0] <= now - max(pace.seconds, slow.seconds):
             given.popleft()
         # Both windows: when the pace comes back, what left slowly still counts.
-        wait = max(_wait(given, one, now) for one in (pace, slow))
-        if wait <= 0:
-            given.append(now)
-        return wait
+        moment = max(now, *(_moment(given, one) for one in (pace, slow)))
+        if moment - now > ahead:
+            return moment - now - ahead
+        given.append(moment)
+        return now - moment
 
     async def give_back(self, trunk: str) -> None:
         """Give back the newest token."""
@@ -108,7 +114,9 @@ class RollingPacer:
         self._slow[trunk] = self._slow.get(trunk, Slowness()).slower(self._clock())
 
 
-def _wait(given: deque[float], pace: Pace, now: float) -> float:
+def _moment(given: deque[float], pace: Pace) -> float:
+    """Give the first moment that one more token may have; none comes before the newest."""
+    newest = given[-1] if given else -math.inf
     if len(given) < pace.calls:
-        return 0.0
-    return max(0.0, given[len(given) - pace.calls] + pace.seconds - now)
+        return newest
+    return max(newest, given[len(given) - pace.calls] + pace.seconds)

@@ -122,7 +122,7 @@ async def _again(first: First, order: Order, wired: Services) -> Placed:
 def _way_in(room: str, wired: Services) -> dict[str, Any]:
     return {
         "room": room,
-        "livekit_url": wired.settings.browser_livekit_url,
+        "livekit_url": wired.livekits.of(room).browser_url,
         "participant_token": wired.rooms.token(room, BROWSER_IDENTITY, TOKEN_LIFE),
     }
 
@@ -159,7 +159,8 @@ async def _place_voip(order: Order, wired: Services) -> Placed:
         if getattr(order.command, name) is not None:
             raise BadRequest("invalid_value", "A voip call rings no number.", field=name)
     wired.agents.resolve(order.command.agent, order.command.variables)
-    workers = await workers_there(wired.presence)
+    livekit = wired.livekits.current
+    workers = await workers_there(livekit.presence)
     now = wired.now()
     call, attempt = _call_row(order, now), _attempt_row(now)
     mine = Claim(
@@ -167,7 +168,7 @@ async def _place_voip(order: Order, wired: Services) -> Placed:
         call["id"],
         attempt["id"],
         fence=1,
-        room=room_name(wired.settings.deployment, attempt["id"]),
+        room=room_name(livekit.realm.deployment, attempt["id"]),
     )
     async with wired.database.transaction() as tx:
         body = await _write_voip(tx, order, call, attempt, mine, now)
@@ -262,7 +263,7 @@ async def _keep(
 def _call_row(order: Order, now: datetime) -> dict[str, Any]:
     command = order.command
     return {
-        "id": str(new_call_id()),
+        "id": str(new_call_id(now)),
         "call_type": command.call_type.value,
         "direction": Direction.OUTBOUND.value,
         "status": CallStatus.QUEUED.value,
@@ -281,7 +282,7 @@ def _call_row(order: Order, now: datetime) -> dict[str, Any]:
 
 def _attempt_row(now: datetime) -> dict[str, Any]:
     return {
-        "id": str(new_attempt_id()),
+        "id": str(new_attempt_id(now)),
         "number": 1,
         "state": AttemptState.WAITING.value,
         "fence": 0,

@@ -25,6 +25,7 @@ from dialer.calls.rooms import ParticipantKind, RoomMember, Rooms, RoomState
 from dialer.calls.signals import Signals
 from dialer.calls.suspicion import Suspicions
 from dialer.calls.sweep import Sweep
+from dialer.livekits.livekit import Realm
 from telephony.call import AttemptState, CallStatus, CallType, EndedReason
 from telephony.errors import Unavailable
 from telephony.events import EventType, Source
@@ -36,8 +37,8 @@ _ANSWERED = AttemptState.ANSWERED.value
 #: Nobody is in the room, or there is no room any more: LiveKit closes an empty one, so that the
 #: first turns into the second, and both are one clock.
 _DESERTED = "deserted"
-#: Units: seconds.
-_LEAST_PAUSE = 0.5
+#: Units: seconds. The ringing at the overflow number, and what may come before and after it.
+_LONGEST_OVERFLOW = 50
 #: A worker that reported something so lately will report the rest.
 _RECENT = timedelta(seconds=5)
 
@@ -52,6 +53,8 @@ class Patience:
     """
 
     look_every: timedelta = timedelta(seconds=3)
+    #: Between two looks, however many webhooks come.
+    least_pause: timedelta = timedelta(seconds=0.5)
     ended_room: timedelta = timedelta(seconds=10)
     stray_room: timedelta = timedelta(seconds=30)
     settling: timedelta = timedelta(seconds=20)
@@ -97,7 +100,7 @@ class Verdict:
 
 
 class Reaper:
-    """The loop that looks after calls and rooms."""
+    """The loop that looks after calls and rooms, those of one LiveKit."""
 
     def __init__(
         self,
@@ -105,7 +108,7 @@ class Reaper:
         database: Database,
         rooms: Rooms,
         signals: Signals,
-        deployment: str,
+        realm: Realm,
         agent_lost: Callable[[Row[Any]], Awaitable[None]],
         agent_left: Callable[[Row[Any]], None] = lambda _: None,
         unowned: Callable[[RoomState], Awaitable[None]] | None = None,
@@ -115,7 +118,7 @@ class Reaper:
         self._database = database
         self._rooms = rooms
         self._signals = signals
-        self._prefix = f"{deployment}-"
+        self._realm = realm
         self._agent_lost = agent_lost
         self._agent_left = agent_left
         self._now = now
@@ -124,6 +127,7 @@ class Reaper:
         self._sweep = Sweep(
             database=database,
             rooms=rooms,
+            realm=realm,
             suspicions=self._suspicions,
             ended_room=self._patience.ended_room,
             stray_room=self._patience.stray_room,
@@ -137,13 +141,14 @@ class Reaper:
 
     async def _wait(self, pause: float) -> None:
         # A burst of webhooks is one reason to look, not many.
-        await asyncio.sleep(_LEAST_PAUSE)
-        await self._signals.wait_rooms(pause - _LEAST_PAUSE)
+        least = self._patience.least_pause.total_seconds()
+        await asyncio.sleep(least)
+        await self._signals.wait_rooms(pause - least)
 
     async def step(self) -> float:
         """Look once; gives the seconds to the next look."""
         self._suspicions.begin(self._now())
-        listed = {room.name: room for room in await self._rooms.list(self._prefix)}
+        listed = {room.name: room for room in await self._rooms.list(self._realm.prefix)}
         async with self._database.reading() as connection:
             running = await claims.open_attempts(
                 connection,
@@ -168,8 +173,14 @@ class Reaper:
                 return Scene(seen, served, seen.room in listed, tuple(members))
 
         # A claim without an agent is the dispatcher's: its room may not be made yet.
-        ours = [seen for seen in running if seen.room and (_dialled(seen) or seen.agent_joined_at)]
-        return list(await asyncio.gather(*(scene(seen) for seen in ours)))
+        looked_after = [
+            seen
+            for seen in running
+            if seen.room
+            and self._realm.holds(seen.room)
+            and (_dialled(seen) or seen.agent_joined_at)
+        ]
+        return list(await asyncio.gather(*(scene(seen) for seen in looked_after)))
 
     async def _judge(self, scene: Scene) -> None:
         seen = scene.seen
@@ -198,6 +209,8 @@ class Reaper:
 
     def _answered_unreported(self, scene: Scene) -> bool:
         leg = scene.leg
+        if scene.seen.overflowed_at is not None:
+            return False  # answered to hear a second phone ring
         if leg is None or leg.sip_status != "active" or scene.seen.state in (_CLAIMED, _ANSWERED):
             return False
         since = self._suspicions.since("unreported answer", scene.seen.attempt_id)
@@ -226,8 +239,11 @@ class Reaper:
     def _left_behind(self, scene: Scene) -> list[Verdict]:
         """Judge a dialled call by who is missing in its room.
 
-        A callee who is alone is the rescuer's first; the verdict is for where there is none.
+        A callee who is alone is the rescuer's first; the verdict is for where there is none. Whom
+        the dialer itself has needs no agent: see dialer/inbound/overflow.py.
         """
+        if scene.seen.overflowed_at is not None:
+            return []
         settling, lost = self._patience.settling, EndedReason.LOST
         if scene.leg is not None and not scene.has_agent:
             if claims.has_an_agent(scene.seen) and self._alone_for_long(scene):
@@ -247,6 +263,12 @@ class Reaper:
         seen, grace = scene.seen, self._patience.overdue
         if seen.state == _CLAIMED and seen.call_type == CallType.SIP.value:
             return []  # nobody rings yet; the dispatcher watches how long that takes
+        if seen.overflowed_at is not None and seen.state != _ANSWERED:
+            verdict = Verdict("unanswered", grace, EndedReason.NO_AGENT, "nobody took the caller")
+            began, limit = seen.overflowed_at, _LONGEST_OVERFLOW
+            if self._now() < began + timedelta(seconds=limit):
+                return []
+            return [verdict]
         if seen.state == _ANSWERED:
             began, limit = seen.answered_at, seen.max_duration_seconds
             verdict = Verdict("too long", grace, EndedReason.MAX_DURATION, "it was too long")

@@ -21,6 +21,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.adapters.tables import attempts, calls, events
+from dialer.calls import endings
 from dialer.routing import health
 from telephony import lifecycle, termination
 from telephony.call import AttemptState, CallStatus, EndedReason, Outcome
@@ -109,6 +110,7 @@ async def record(
         changes |= _moved(after, when)
         if isinstance(data, Ended):
             changes |= _verdict(data)
+            await endings.count(tx, fact.call_id, changes["outcome"], changes["ended_reason"])
             await health.note_end(
                 tx,
                 attempt_of(fact),

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from sqlalchemy import Row
@@ -21,6 +21,7 @@ from sqlalchemy import Row
 from dialer.adapters.database import Database
 from dialer.admission.agents import Agents
 from dialer.calls import claims, takeover
+from dialer.calls.aside import Aside
 from dialer.calls.briefing import dial_request
 from dialer.calls.claims import Claim
 from dialer.calls.looping import keep_going
@@ -28,10 +29,12 @@ from dialer.calls.rooms import Dispatch, ParticipantKind, RoomMember, Rooms
 from dialer.calls.signals import Signals
 from dialer.calls.suspicion import Suspicions
 from dialer.calls.takeover import Takeover
+from dialer.livekits.livekit import Realm
 from dialer.tenants.tokens import Tokens
 from dialer.workers.presence import LiveWorker, Presence
 from telephony.call import AttemptState, Direction, EndedReason
 from telephony.errors import TelephonyError, Unavailable
+from telephony.events import OverflowWhy
 from telephony.worker_contract import BROWSER_IDENTITY, PRESENCE_SILENT
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -64,14 +67,26 @@ class Haste:
     forget_after: timedelta = timedelta(seconds=3)
 
 
+class Elsewhere(Protocol):
+    """Takes a caller for whom there is no agent; says whether it has the call now."""
+
+    async def __call__(self, of: Claim, why: OverflowWhy, *, dial: bool = True) -> bool:
+        """Take the caller; without ``dial`` nobody is rung."""
+        ...
+
+
 class Rescuer:
-    """The loop that looks after the agents of answered calls."""
+    """The loop that looks after the agents of answered calls, those at one LiveKit.
+
+    Shape: ``presence`` knows the workers that are there.
+    """
 
     def __init__(
         self,
         *,
         database: Database,
         rooms: Rooms,
+        realm: Realm,
         signals: Signals,
         presence: Presence,
         agents: Agents,
@@ -79,9 +94,11 @@ class Rescuer:
         agent_name: str,
         now: Callable[[], datetime],
         haste: Haste | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._database = database
         self._rooms = rooms
+        self._realm = realm
         self._signals = signals
         self._presence = presence
         self._agents = agents
@@ -89,6 +106,7 @@ class Rescuer:
         self._agent_name = agent_name
         self._now = now
         self._haste = haste or Haste()
+        self._elsewhere = elsewhere
         self._suspicions = Suspicions(forget_after=self._haste.forget_after)
         self._heard: dict[str, datetime] = {}
         self._looking_since: datetime | None = None
@@ -96,10 +114,19 @@ class Rescuer:
         self._left: set[tuple[str, int]] = set()
         #: By attempt: with which fence a rescue was asked for, and how.
         self._asked: dict[str, tuple[int, Dispatch]] = {}
+        #: By attempt and fence: the callers who wait for their turn elsewhere.
+        self._leaving = Aside("rescue")
 
     async def run(self) -> None:
         """Look until cancelled."""
-        await keep_going("rescue", self.step, on_failure=self._forget)
+        try:
+            await keep_going("rescue", self.step, on_failure=self._forget)
+        finally:
+            await self._leaving.stop()
+
+    async def settled(self) -> None:
+        """Wait until nobody is on the way elsewhere any more."""
+        await self._leaving.settled()
 
     def agent_left(self, seen: Row[Any]) -> None:
         """Take the reaper's word that the callee is alone in the room."""
@@ -118,7 +145,11 @@ class Rescuer:
             found = await claims.open_attempts(
                 connection, AttemptState.ANSWERED, AttemptState.RINGING
             )
-        answered = [seen for seen in found if claims.has_an_agent(seen)]
+        answered = [
+            seen
+            for seen in found
+            if claims.has_an_agent(seen) and self._realm.holds(seen.room or "")
+        ]
         workers = {one.worker_id: one for one in await self._presence.live()} if answered else {}
         self._heard |= {name: worker.seen_at for name, worker in workers.items()}
         for seen in answered:
@@ -149,7 +180,7 @@ class Rescuer:
             await self._rescue(seen, why)
         elif self._now() - since >= self._patience(workers) and (others or why != SILENT):
             reason = EndedReason.AGENT_ERROR if why == STUCK else EndedReason.LOST
-            await self._give_up(Claim.of(seen), reason, "its agent was lost and no other was free")
+            await self._nobody_left(seen, reason, "its agent was lost and no other was free")
 
     def _patience(self, workers: dict[str, LiveWorker]) -> timedelta:
         """Say how long a seat is waited for: longer where a worker is about to be ready."""
@@ -208,8 +239,8 @@ class Rescuer:
             async with self._database.reading() as connection:
                 often = await takeover.rescues(connection, seen) >= takeover.MOST_RESCUES
             if often:
-                await self._give_up(
-                    Claim.of(seen), EndedReason.LOST, "its agents were lost, one after another"
+                await self._nobody_left(
+                    seen, EndedReason.LOST, "its agents were lost, one after another"
                 )
             return
         log.warning("agent lost", attempt_id=seen.attempt_id, why=why, rescue=begun.number)
@@ -281,10 +312,27 @@ class Rescuer:
                 late = self._now() - began >= self._haste.speaks
         if late:
             message = "no agent took it over in time"
-            await self._give_up(Claim.of(seen), EndedReason.LOST, message)
+            await self._nobody_left(seen, EndedReason.LOST, message)
             return True
         # Whoever joined may be lost as well.
         return seen.agent_joined_at is None
+
+    async def _nobody_left(self, seen: Row[Any], reason: EndedReason, message: str) -> None:
+        """Give a caller to whoever takes those without an agent; end any other call."""
+        mine, elsewhere = Claim.of(seen), self._elsewhere
+        if elsewhere is None or seen.direction != Direction.INBOUND.value:
+            await self._give_up(mine, reason, message)
+            return
+        closed, stuck = seen.announcement is not None, reason is EndedReason.AGENT_ERROR
+        why = OverflowWhy.AGENT_ERROR if stuck else OverflowWhy.AGENT_LOST
+        why = OverflowWhy.CLOSED if closed else why
+
+        async def leave() -> None:
+            if not await elsewhere(mine, why, dial=not closed):
+                await self._give_up(mine, reason, message)
+
+        # It may wait for a trunk's pace. An agent that has a seat meanwhile may still be faster.
+        self._leaving.begin((mine.attempt_id, mine.fence), leave)
 
     async def _give_up(self, mine: Claim, reason: EndedReason, message: str) -> None:
         async with self._database.transaction() as tx:

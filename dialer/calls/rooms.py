@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from telephony.bridge_hold import Hold
 from telephony.worker_contract import BROWSER_IDENTITY, CALLEE_IDENTITY
 
 #: A room that nobody joins closes after this; the dispatcher decides long before.
@@ -40,13 +42,14 @@ class RoomMember:
     """A participant of a room.
 
     Shape: ``sip_status`` is the bridge's ``sip.callStatus`` (dialing, ringing, active, hangup),
-    None for anybody but a phone.
+    None for anybody but a phone; ``attributes`` are all that the bridge tells of it.
     """
 
     identity: str
     kind: ParticipantKind
     joined_at: datetime
     sip_status: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, compare=False)
 
     @property
     def is_leg(self) -> bool:
@@ -68,7 +71,7 @@ class Dispatch:
 class Rooms(Protocol):
     """Rooms of one LiveKit deployment.
 
-    Errors: every method but ``token`` raises telephony.errors.Unavailable (code
+    Errors: every method but ``token`` and ``hold`` raises telephony.errors.Unavailable (code
     ``media_server_unavailable``) when LiveKit cannot be reached or does not answer properly; then
     nothing is known, and a request may or may not have been carried out.
     """
@@ -112,6 +115,13 @@ class Rooms(Protocol):
 
     async def participants(self, room: str) -> list[RoomMember]:
         """List who is in the room by LiveKit's lists; nobody is in a room that does not exist."""
+        ...
+
+    async def hold(self, room: str, identity: str) -> Hold:
+        """Ask the bridge whether it still holds a phone that the lists may have missed leaving.
+
+        Errors: none, ``Hold.UNKNOWN`` instead.
+        """
         ...
 
     def token(self, room: str, identity: str, ttl: timedelta) -> str:

@@ -27,7 +27,7 @@ from dialer.calls.view import call_view, event_view, transcript
 from dialer.metrics import CALLS_PLACED
 from dialer.problems import BadRequest
 from dialer.querying import KNOWN_PARAMETERS_ONLY
-from dialer.tenants.authenticate import TenantId, TenantRoute
+from dialer.tenants.authenticate import TenantId, TenantRoute, still_welcome
 from dialer.wiring import services
 from telephony.call import CallStatus, CallType, Direction, Outcome
 from telephony.events import EventType
@@ -129,7 +129,7 @@ async def list_calls(
         outcome=outcome,
         call_type=call_type,
         direction=direction,
-        phone_number=None if phone_number is None else str(E164.parse(phone_number)),
+        phone_number=None if phone_number is None else str(E164.parse(_plus(phone_number))),
         created_from=created_from,
         created_to=created_to,
     )
@@ -140,6 +140,11 @@ async def list_calls(
         calls=[call_view(row) for row in rows],
         next_cursor=None if following is None else str(following),
     )
+
+
+def _plus(number: str) -> str:
+    # A plus that was not written as %2B is a space in an address.
+    return f"+{number[1:]}" if number.startswith(" ") else number
 
 
 @router.get("/{call_id}", response_model=CallView, summary="Get a call", responses=_problems(404))
@@ -184,10 +189,10 @@ async def list_events(
     if not following:
         page = [event_view(row) for row in rows[:limit]]
         return EventList(events=page, next_after=page[-1].sequence if len(rows) > limit else None)
-    if last_event_id and not rows and call.status == CallStatus.ENDED.value:
+    if (last_event_id or after) and not rows and call.status == CallStatus.ENDED.value:
         return Response(status_code=204)
     return StreamingResponse(
-        stream(tenant_id, call_id, after=after, wired=wired),
+        stream(tenant_id, call_id, after=after, wired=wired, still=lambda: still_welcome(request)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -1,13 +1,14 @@
 """Tell a call's events as they happen, as server-sent events.
 
 The database is read, then a wake-up is waited for; a wake-up that is lost costs a second. Between
-events a comment is sent now and then, so that proxies keep the connection.
+events a comment is sent now and then, so that proxies keep the connection. Who may no longer ask is
+told nothing more.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from sqlalchemy import Row
@@ -20,17 +21,30 @@ from telephony.call import CallStatus
 #: Units: seconds.
 _LOOK_AGAIN = 1.0
 _HEARTBEAT = 10.0
+_ASK_AGAIN = 2.0
 _BATCH = 200
 
 
 async def stream(
-    tenant_id: str, call_id: str, *, after: int, wired: Services
+    tenant_id: str,
+    call_id: str,
+    *,
+    after: int,
+    wired: Services,
+    still: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[str]:
-    """Give every event behind ``after``, and end when the call has and all of it is told."""
-    quiet_since = time.monotonic()
+    """Give every event behind ``after``, and end when the call has and all of it is told.
+
+    Shape: ``still`` tells whether whoever listens may do so still; where not, it ends as well.
+    """
+    quiet_since = asked = time.monotonic()
     yield "retry: 1000\n\n"
     async with wired.signals.watch_call(tenant_id, call_id) as watch:
         while True:
+            if time.monotonic() - asked > _ASK_AGAIN:
+                if not await still():
+                    return
+                asked = time.monotonic()
             rows, ended = await _behind(tenant_id, call_id, after, wired)
             for row in rows:
                 yield _message(row)

@@ -15,6 +15,7 @@ from dialer.adapters.database import Database
 from dialer.adapters.tables import attempts, calls, events
 from dialer.calls.rooms import Rooms, RoomState
 from dialer.calls.suspicion import Suspicions
+from dialer.livekits.livekit import Realm
 from telephony.call import AttemptState, EndedReason
 from telephony.errors import Unavailable
 from telephony.events import EventType
@@ -47,6 +48,7 @@ class Sweep:
         *,
         database: Database,
         rooms: Rooms,
+        realm: Realm,
         suspicions: Suspicions,
         ended_room: timedelta,
         stray_room: timedelta,
@@ -55,6 +57,7 @@ class Sweep:
     ) -> None:
         self._database = database
         self._rooms = rooms
+        self._realm = realm
         self._suspicions = suspicions
         self._ended_room = ended_room
         self._stray_room = stray_room
@@ -98,7 +101,7 @@ class Sweep:
 
     async def _note_gone(self, listed: set[str]) -> None:
         async with self._database.reading() as connection:
-            ended = (await connection.execute(_not_known_to_be_gone())).all()
+            ended = (await connection.execute(_not_known_to_be_gone(self._realm))).all()
             missing = [row for row in ended if row.room not in listed]
             undeleted = await _undeleted(connection, missing)
         at_once = asyncio.Semaphore(_AT_ONCE)
@@ -144,16 +147,19 @@ class Sweep:
         return due == len(_AGAIN)
 
 
-def _not_known_to_be_gone() -> Select[Any]:
+def _not_known_to_be_gone(realm: Realm) -> Select[Any]:
     columns = (attempts.c.tenant_id, attempts.c.call_id, attempts.c.id, attempts.c.room)
     of_call = (calls.c.tenant_id == attempts.c.tenant_id) & (calls.c.id == attempts.c.call_id)
     query: Any = (
         select(*columns, attempts.c.ended_at, calls.c.ended_reason, calls.c.sip_status_code)
         .join(calls, of_call)
+        # The words of ix_attempts_room_left. A state beside them would lead SQLite to its index,
+        # and so through everything that ever ended.
         .where(
-            attempts.c.state == AttemptState.ENDED.value,
+            attempts.c.ended_at.is_not(None),
             attempts.c.room.is_not(None),
             attempts.c.room_gone_at.is_(None),
+            realm.holding(attempts.c.room),
         )
         .order_by(attempts.c.ended_at)
         .limit(_MOST_AT_A_LOOK)

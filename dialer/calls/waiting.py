@@ -7,13 +7,14 @@ however long the queue is. What one call is told alone goes through ``record``.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, or_, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Row, or_, select, tuple_, update
 
-from dialer.adapters.database import Database
+from dialer.adapters.database import Database, needs_transaction
 from dialer.adapters.many_rows import insert_rows
 from dialer.adapters.tables import attempts, calls, events
 from telephony.call import AttemptState, CallStatus, CallType, WaitingFor
@@ -46,19 +47,37 @@ async def tell_some(
 async def _tell_those(
     database: Database, waiting_for: WaitingFor, those: list[ColumnElement[bool]], now: datetime
 ) -> list[tuple[str, str]]:
+    # Most of a long queue knows already: it is walked through once, and while nobody waits for it.
     async with database.reading() as connection:
-        some = select(calls.c.id).where(*those).limit(1)
-        if (await connection.execute(some)).one_or_none() is None:
-            return []
+        oldest = select(calls.c.queued_at).where(*those).order_by(calls.c.queued_at).limit(1)
+        since = (await connection.execute(oldest)).scalar_one_or_none()
     told: list[tuple[str, str]] = []
-    while True:
-        async with database.transaction() as tx:
-            batch = await _lock_some(tx, those)
-            if batch:
-                await _tell(tx, batch, waiting_for, now)
+    while since is not None:
+        telling = _Telling(waiting_for, [*those, calls.c.queued_at >= since], now)
+        batch = await database.written_together(_tell_batches, telling)
         told += [(row.tenant_id, row.id) for row in batch]
-        if len(batch) < BATCH:
-            return told
+        since = batch[-1].queued_at if len(batch) == BATCH else None
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """What is told to those for whom it holds, at most ``BATCH`` of them."""
+
+    waiting_for: WaitingFor
+    those: list[ColumnElement[bool]]
+    now: datetime
+
+
+def _tell_batches(connection: Connection, asked: Sequence[_Telling]) -> list[list[Row[Any]]]:
+    needs_transaction(connection)
+    batches: list[list[Row[Any]]] = []
+    for telling in asked:
+        batch = _lock_some(connection, telling.those)
+        if batch:
+            _tell(connection, batch, telling.waiting_for, telling.now)
+        batches.append(batch)
+    return batches
 
 
 def _unaware(waiting_for: WaitingFor) -> list[ColumnElement[bool]]:
@@ -73,27 +92,36 @@ def _unaware(waiting_for: WaitingFor) -> list[ColumnElement[bool]]:
     ]
 
 
-async def _lock_some(tx: AsyncConnection, those: list[ColumnElement[bool]]) -> list[Row[Any]]:
-    mine = (attempts.c.tenant_id == calls.c.tenant_id) & (attempts.c.call_id == calls.c.id)
+def _lock_some(tx: Connection, those: list[ColumnElement[bool]]) -> list[Row[Any]]:
     query: Any = (
-        select(
-            calls.c.tenant_id, calls.c.id, calls.c.last_sequence, attempts.c.id.label("attempt_id")
-        )
-        .join(attempts, mine & (attempts.c.state == AttemptState.WAITING.value))
+        select(calls.c.tenant_id, calls.c.id, calls.c.last_sequence, calls.c.queued_at)
         .where(*those)
         .order_by(calls.c.queued_at, calls.c.tenant_id, calls.c.id)
         .limit(BATCH)
         # What somebody else holds is being moved or told by him; waiting for it, two who lock many
         # calls could wait for each other.
-        .with_for_update(of=calls, skip_locked=True)
+        .with_for_update(skip_locked=True)
     )
-    return list((await tx.execute(query)).all())
+    return list(tx.execute(query).all())
 
 
-async def _tell(
-    tx: AsyncConnection, batch: list[Row[Any]], waiting_for: WaitingFor, now: datetime
-) -> None:
-    await tx.execute(
+def _waiting_attempts(tx: Connection, batch: list[Row[Any]]) -> dict[tuple[str, str], str]:
+    """Give the attempts of these calls that wait, by tenant and call.
+
+    Not joined to the calls: right after a burst Postgres' statistics know of no waiting attempts,
+    and it would look through all of them for every single call.
+    """
+    query = select(attempts.c.tenant_id, attempts.c.call_id, attempts.c.id).where(
+        attempts.c.tenant_id.in_({row.tenant_id for row in batch}),
+        attempts.c.call_id.in_([row.id for row in batch]),
+        attempts.c.state == AttemptState.WAITING.value,
+    )
+    return {(row.tenant_id, row.call_id): row.id for row in tx.execute(query)}
+
+
+def _tell(tx: Connection, batch: list[Row[Any]], waiting_for: WaitingFor, now: datetime) -> None:
+    waiting = _waiting_attempts(tx, batch)
+    tx.execute(
         update(calls)
         .where(
             tuple_(calls.c.tenant_id, calls.c.id).in_([(row.tenant_id, row.id) for row in batch])
@@ -106,7 +134,7 @@ async def _tell(
             "tenant_id": row.tenant_id,
             "call_id": row.id,
             "sequence": row.last_sequence + 1,
-            "attempt_id": row.attempt_id,
+            "attempt_id": waiting.get((row.tenant_id, row.id)),
             "type": EventType.CALL_WAITING.value,
             "source": Source.DIALER.value,
             "source_sequence": f"waiting:{secrets.token_hex(8)}",
@@ -116,4 +144,4 @@ async def _tell(
         }
         for row in batch
     ]
-    await tx.run_sync(insert_rows, (events, rows))
+    insert_rows(tx, (events, rows))

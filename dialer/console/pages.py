@@ -24,10 +24,12 @@ _TWINS = {"ws": "http", "wss": "https", "http": "ws", "https": "wss"}
 def page(request: Request, template: str, *, status_code: int = 200, **context: Any) -> Response:
     """Render a template of this folder, under the content security policy."""
     answer = _TEMPLATES.TemplateResponse(request, template, context, status_code=status_code)
-    livekit_url = services(request).settings.browser_livekit_url
+    livekits = services(request).livekits
     answer.headers.update(
         {
-            "Content-Security-Policy": content_security_policy(livekit_url),
+            "Content-Security-Policy": content_security_policy(
+                *(one.browser_url for one in livekits.all)
+            ),
             "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",
             # Not "no-referrer": browsers would then send "Origin: null" with our own forms.
@@ -39,12 +41,13 @@ def page(request: Request, template: str, *, status_code: int = 200, **context: 
     return answer
 
 
-def content_security_policy(livekit_url: str) -> str:
-    """Allow what comes from here, a connection to LiveKit, and nothing else."""
+def content_security_policy(*livekit_urls: str) -> str:
+    """Allow what comes from here, a connection to each LiveKit, and nothing else."""
+    origins = [origin for url in livekit_urls for origin in _origins(url)]
     return "; ".join(
         (
             "default-src 'self'",
-            f"connect-src 'self' {' '.join(_origins(livekit_url))}",
+            f"connect-src 'self' {' '.join(origins)}",
             "object-src 'none'",
             "base-uri 'none'",
             "form-action 'self'",

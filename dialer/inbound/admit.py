@@ -18,9 +18,14 @@ CLOSED_MESSAGE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The call is answered; ``announcement`` is said instead of a conversation."""
+    """The call is answered; ``announcement`` is said instead of a conversation.
+
+    Shape: ``overflow`` where it goes to the overflow number at once; the announcement is for where
+    nothing can be dialled.
+    """
 
     announcement: str | None = None
+    overflow: bool = False
 
 
 def admit(
@@ -32,5 +37,6 @@ def admit(
     if number.blocks(caller):
         return InboundRefused.BLOCKED
     if number.hours is not None and not number.hours.is_open(now):
-        return Admitted(announcement=number.closed_message or CLOSED_MESSAGE)
+        elsewhere = number.closed_message is None and number.overflow_number is not None
+        return Admitted(number.closed_message or CLOSED_MESSAGE, overflow=elsewhere)
     return Admitted()

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.adapters.tables import inbound_numbers, tenants
 from dialer.inbound.lookup import find, owned
-from dialer.inbound.numbers import InboundNumber, Owned
-from telephony.errors import Conflict, NotFound
+from dialer.inbound.numbers import InboundNumber, Owned, circles
+from telephony.errors import Conflict, NotFound, Refused
 
 
 class Numbers:
@@ -31,12 +31,15 @@ class Numbers:
         self._tenant_id = tenant_id
         self._now = now
 
-    async def put(self, number: InboundNumber) -> str:
+    async def put(self, number: InboundNumber, *, of_file: str | None = None) -> str:
         """Keep a number, or what is new about it; gives its id.
 
-        Errors: NotFound when there is no such tenant; Conflict ``number_taken`` when the number is
-        another tenant's.
+        Shape: ``of_file`` is the deployment of the file that has the number: its own numbers were
+        compared with each other, and are changed one after another. Errors: NotFound when there is
+        no such tenant; Conflict ``number_taken`` when the number is another tenant's; Refused
+        ``invalid_value`` when its callers would come back to us.
         """
+        await self._refuse_circles(number, of_file)
         kept = await find(self._tx, number.number)
         if kept is not None:
             if kept.tenant_id != self._tenant_id:
@@ -55,12 +58,29 @@ class Numbers:
             raise NotFound("not_found", "There is no such tenant.")
         number_id, now = f"num_{secrets.token_hex(12)}", self._now()
         row = {"tenant_id": self._tenant_id, "id": number_id, "created_at": now, "updated_at": now}
+        row["deployment"] = ""  # who writes it for a file says so himself
         try:
             await self._tx.execute(insert(inbound_numbers).values(**row, **_columns(number)))
         except IntegrityError:
             # Somebody else was faster by a moment.
             raise _taken() from None
         return number_id
+
+    async def _refuse_circles(self, number: InboundNumber, of_file: str | None) -> None:
+        if not number.enabled:
+            return
+        others: Any = select(inbound_numbers.c.id).where(
+            inbound_numbers.c.enabled.is_(True), inbound_numbers.c.number != number.number
+        )
+        if of_file is not None:
+            others = others.where(inbound_numbers.c.deployment != of_file)
+        ours = others.where(inbound_numbers.c.number == number.overflow_number)
+        if (await self._tx.execute(ours.limit(1))).first() is not None:
+            raise circles("is answered here as well")
+        comes_here = others.where(inbound_numbers.c.overflow_number == number.number)
+        if (await self._tx.execute(comes_here.limit(1))).first() is not None:
+            said = "Calls to another number of ours overflow to this one: change that one first."
+            raise Refused("invalid_value", said, field="number")
 
     async def list(self) -> list[Owned]:
         """List them, in the order of their digits."""
@@ -95,4 +115,6 @@ def _columns(number: InboundNumber) -> dict[str, Any]:
         "closed_message": number.closed_message,
         "overflow_number": number.overflow_number,
         "blocked_callers": [*number.blocked_callers],
+        "webhook_url": number.webhook_url,
+        "webhook_secret_sealed": number.webhook_secret_sealed,
     }

@@ -19,7 +19,7 @@ from dialer.ingest import livekit_webhook, worker_events
 from dialer.ingest.worker_events import Batch
 from dialer.problems import BadRequest
 from dialer.reading import MAX_ANY_BODY, check_headers, loads, read_limited
-from dialer.routing.turn import wait_for_turn
+from dialer.routing.turn import slow_down, wait_for_turn
 from dialer.tenants.authenticate import bearer
 from dialer.tenants.tokens import AttemptGrant
 from dialer.wiring import Services, services
@@ -97,7 +97,7 @@ async def return_permit(granted: Grant, told: Return, wired: Wired) -> Returned:
         async with wired.database.reading() as connection:
             trunk = await trunk_of(connection, granted)
         if trunk is not None:
-            await wired.pacer.slow_down(trunk)
+            await slow_down(trunk, wired.pacer)
     trunks = await wired.directory.trunks()
     async with wired.database.transaction() as tx:
         trunk = await trunk_of(tx, granted)
@@ -170,6 +170,10 @@ async def livekit(request: Request, wired: Wired) -> dict[str, str]:
         witnessed = await livekit_webhook.store(tx, webhook, now=wired.now())
     metrics.LIVEKIT_WEBHOOKS.labels("ignored" if witnessed is None else "taken").inc()
     if witnessed is None:
+        if webhook.room.startswith(f"{wired.settings.deployment}-"):
+            # A caller's room, as long as no agent has offered the call: how long that may last is
+            # counted from the first look.
+            await wired.signals.rooms_changed()
         return {"status": "ignored"}
     if witnessed.news:
         await wired.signals.call_changed(witnessed.tenant_id, witnessed.call_id)

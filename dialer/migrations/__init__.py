@@ -21,6 +21,16 @@ _DRIVERS = {
 }
 
 
+class NewerDatabase(Exception):
+    """The database is at a revision that this version does not know."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__(
+            f"The database is at {at}, of a newer version than this one, which knows {head()}: run "
+            "that version, or restore a backup of before."
+        )
+
+
 def sync_engine(url: str) -> Engine:
     """Make the engine that migrations run on: no event loop, no pool."""
     parsed = make_url(url)
@@ -75,8 +85,19 @@ def current(url: str) -> str | None:
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring a database to a revision, by default the newest; all of it or nothing."""
+    """Bring a database to a revision, by default the newest; all of it or nothing.
+
+    Errors: NewerDatabase, sqlalchemy.exc.SQLAlchemyError.
+    """
+    at = current(url)
+    if at is not None and not _known(at):
+        raise NewerDatabase(at)
     _run(url, partial(_step, command.upgrade, revision))
+
+
+def _known(revision: str) -> bool:
+    script = ScriptDirectory.from_config(config())
+    return any(known.revision == revision for known in script.walk_revisions())
 
 
 def downgrade(url: str, revision: str) -> None:

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import case, delete, func, insert, literal, select
+from sqlalchemy import ColumnElement, case, delete, extract, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.adapters.tables import UtcDateTime, attempts, trunk_uses
+from dialer.adapters.tables import attempts, trunk_uses
 from telephony.call import AttemptState, EndedReason
 from telephony.worker_contract import ReturnReason
 
@@ -131,22 +131,31 @@ async def note_end(
 
     Shape: ``attempt`` are the conditions that select the attempt's row.
     """
+    query = select(attempts).where(
+        *attempt, attempts.c.trunk.is_not(None), attempts.c.sent_at.is_not(None)
+    )
+    used = (await tx.execute(query)).one_or_none()
+    if used is None:
+        return
+    if used.overflowed_at is not None:
+        # Whom the caller heard before is nothing of this trunk's: it dialled the overflow number.
+        answered_at = used.overflow_answered_at
     failed = to_blame(reason, answered=answered_at is not None)
     if failed is None:
         return
     talked = 0.0 if answered_at is None else max(0.0, (at - answered_at).total_seconds())
-    used = select(
-        attempts.c.id,
-        attempts.c.fence,
-        attempts.c.trunk,
-        literal(at, UtcDateTime()),
-        literal(reason.value),
-        literal(failed),
-        literal(answered_at is not None),
-        literal(talked),
-    ).where(*attempt, attempts.c.trunk.is_not(None), attempts.c.sent_at.is_not(None))
-    columns = ["attempt_id", "fence", "trunk", "at", "reason", "failed", "answered", "talked"]
-    await tx.execute(insert(trunk_uses).from_select(columns, used))
+    await tx.execute(
+        insert(trunk_uses).values(
+            attempt_id=used.id,
+            fence=used.fence,
+            trunk=used.trunk,
+            at=at,
+            reason=reason.value,
+            failed=failed,
+            answered=answered_at is not None,
+            talked=talked,
+        )
+    )
 
 
 async def note_refusal(
@@ -202,15 +211,17 @@ async def _in_a_row(
 ) -> list[tuple[str, int, datetime]]:
     """List each trunk's failures since it last reached a callee; a phone that rings is one."""
     uses = trunk_uses.c
+    ended = _seconds(connection, uses.at)
     good = (
-        select(uses.trunk, func.max(uses.at).label("at"))
+        # A callee was reached at the answer: when the conversation ends tells nothing more.
+        select(uses.trunk, func.max(ended - uses.talked).label("at"))
         .where(uses.at >= since, uses.failed.is_(False))
         .group_by(uses.trunk)
         .subquery()
     )
     reached = [AttemptState.RINGING.value, AttemptState.ANSWERED.value]
     rings = (
-        select(attempts.c.trunk, func.max(attempts.c.ringing_at).label("at"))
+        select(attempts.c.trunk, func.max(_reached_at()).label("at"))
         .where(attempts.c.state.in_(reached), attempts.c.trunk.is_not(None))
         .group_by(attempts.c.trunk)
         .subquery()
@@ -220,7 +231,7 @@ async def _in_a_row(
         .outerjoin(good, good.c.trunk == uses.trunk)
         .outerjoin(rings, rings.c.trunk == uses.trunk)
         .where(uses.at >= since, uses.failed)
-        .where(good.c.at.is_(None) | (uses.at > good.c.at))
+        .where(good.c.at.is_(None) | (ended > good.c.at))
         .where(rings.c.at.is_(None) | (uses.at > rings.c.at))
         .group_by(uses.trunk)
     )
@@ -228,6 +239,23 @@ async def _in_a_row(
     return [(str(trunk), int(n), last) for trunk, n, last in rows]
 
 
-async def forget(tx: AsyncConnection, *, now: datetime) -> int:
-    """Forget the uses that are too old to tell anything; gives how many."""
-    return (await tx.execute(delete(trunk_uses).where(trunk_uses.c.at < now - KEPT))).rowcount
+def _reached_at() -> ColumnElement[Any]:
+    its = attempts.c
+    # Who rang on the row of a call that came in is its caller: no trunk of ours reached anybody.
+    reached = func.coalesce(its.answered_at, its.ringing_at)
+    return case((its.overflowed_at.is_(None), reached), else_=its.overflow_answered_at)
+
+
+def _seconds(connection: AsyncConnection, at: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Give a moment as a number of seconds, which is told apart from others by milliseconds."""
+    if connection.dialect.name == "sqlite":
+        return func.julianday(at) * 86_400.0
+    return extract("epoch", at)
+
+
+async def forget(tx: AsyncConnection, *, now: datetime, most: int) -> int:
+    """Forget uses that are too old to tell anything, so many at most; gives how many."""
+    uses = trunk_uses.c
+    old = select(uses.attempt_id, uses.fence).where(uses.at < now - KEPT).limit(most)
+    gone = tuple_(uses.attempt_id, uses.fence).in_(old)
+    return (await tx.execute(delete(trunk_uses).where(gone))).rowcount

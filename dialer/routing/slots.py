@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.adapters.tables import attempts
@@ -21,8 +21,11 @@ _CARRIED = [
     AttemptState.RINGING.value,
     AttemptState.ANSWERED.value,
 ]
-#: Not known yet whether they reach anybody.
-_ON_THE_WAY = [AttemptState.CLAIMED.value, AttemptState.SENT.value]
+#: Not known yet whether they reach anybody; nor is it of a caller for whom the overflow number is
+#: dialled, whatever the caller's own state.
+_ON_THE_WAY = attempts.c.state.in_([AttemptState.CLAIMED.value, AttemptState.SENT.value]) | (
+    attempts.c.overflowed_at.is_not(None) & attempts.c.overflow_answered_at.is_(None)
+)
 #: First half of Postgres' advisory lock of those who take a slot; the second is the trunk's.
 _SLOTS = 727003
 
@@ -30,16 +33,13 @@ _SLOTS = 727003
 async def carried(connection: AsyncConnection) -> tuple[dict[str, int], dict[str, int]]:
     """Count the calls of each trunk: all of them, and those on the way to a callee."""
     query = (
-        select(attempts.c.trunk, attempts.c.state, func.count())
+        select(attempts.c.trunk, func.count(), func.sum(case((_ON_THE_WAY, 1), else_=0)))
         .where(attempts.c.state.in_(_CARRIED), attempts.c.trunk.is_not(None))
-        .group_by(attempts.c.trunk, attempts.c.state)
+        .group_by(attempts.c.trunk)
     )
-    all_of_them: dict[str, int] = {}
-    on_the_way: dict[str, int] = {}
-    for trunk, state, number in (await connection.execute(query)).all():
-        all_of_them[trunk] = all_of_them.get(trunk, 0) + int(number)
-        if state in _ON_THE_WAY:
-            on_the_way[trunk] = on_the_way.get(trunk, 0) + int(number)
+    found = (await connection.execute(query)).all()
+    all_of_them = {str(trunk): int(number) for trunk, number, _ in found}
+    on_the_way = {str(trunk): int(number) for trunk, _, number in found if number}
     return all_of_them, on_the_way
 
 

@@ -6,23 +6,19 @@ writes them. ``TrunkStore`` is the door for the command that makes them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-import structlog
-from sqlalchemy import Row, delete, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Row
 
 from dialer.adapters.database import Database
 from dialer.adapters.tables import trunks
-from dialer.routing.sealing import Sealing, Unsealable
+from dialer.routing.sealed_rows import SealedRows
+from dialer.routing.sealing import Sealing
 from dialer.routing.trunk import Trunk
 from dialer.settings import TokenSettings
-
-log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class Trunks(Protocol):
@@ -41,53 +37,13 @@ class Trunks(Protocol):
         ...
 
 
-class TrunkStore:
+class TrunkStore(SealedRows[Trunk]):
     """The port ``Trunks`` over the dialer's database.
 
     Errors: every method raises Unavailable when the database cannot be reached.
     """
 
-    def __init__(
-        self, database: Database, sealing: Sealing, *, now: Callable[[], datetime]
-    ) -> None:
-        self._database = database
-        self._sealing = sealing
-        self._now = now
-        self._unreadable: set[str] = set()
-
-    async def put(self, trunk: Trunk) -> None:
-        """Store a trunk, in place of one with the same name."""
-        values = self._row(trunk)
-        insert = sqlite_insert if self._database.is_sqlite else postgresql_insert
-        statement = (
-            insert(trunks)
-            .values(name=trunk.name, **values)
-            .on_conflict_do_update(index_elements=["name"], set_=values)
-        )
-        async with self._database.transaction() as tx:
-            await tx.execute(statement)
-
-    async def list(self) -> list[Trunk]:
-        """List all trunks by name, but for those whose password cannot be opened."""
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(select(trunks).order_by(trunks.c.name))).all()
-        found: list[Trunk] = []
-        unreadable: set[str] = set()
-        for row in rows:
-            try:
-                found.append(self._trunk(row))
-            except Unsealable:
-                unreadable.add(row.name)
-        for name in unreadable - self._unreadable:
-            log.error("trunk sealed with another key", trunk=name, fix="set SECRETS_KEY as it was")
-        self._unreadable = unreadable
-        return found
-
-    async def remove(self, name: str) -> bool:
-        """Forget a trunk; False where there is none of this name."""
-        async with self._database.transaction() as tx:
-            gone = await tx.execute(delete(trunks).where(trunks.c.name == name))
-        return gone.rowcount == 1
+    _table = trunks
 
     def _row(self, trunk: Trunk) -> dict[str, Any]:
         return {
@@ -104,6 +60,7 @@ class TrunkStore:
             "destination_country": trunk.destination_country,
             "headers": dict(trunk.headers),
             "encryption": trunk.encryption,
+            "codecs": list(trunk.codecs),
             "enabled": trunk.enabled,
             "deployment": trunk.deployment,
             "marks": dict(trunk.marks),
@@ -126,6 +83,7 @@ class TrunkStore:
             destination_country=row.destination_country,
             headers=row.headers,
             encryption=row.encryption,
+            codecs=tuple(row.codecs),
             enabled=row.enabled,
             deployment=row.deployment,
             marks=row.marks,

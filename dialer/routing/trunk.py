@@ -27,8 +27,9 @@ class Trunk:
     Shape: ``numbers`` are the caller IDs that its carrier takes, the first one is the default;
     ``prefixes`` are beginnings of the numbers that it carries, none means every number;
     ``concurrency`` None means that nobody limits it. ``livekit_name`` is what it is called in
-    LiveKit; ``deployment`` whose it is, empty where nobody made it by a file; ``marks`` is what
-    whoever made it wants to find again, as the carrier's own ids.
+    LiveKit; ``codecs`` are those to offer, the best first, none means the bridge's own choice;
+    ``deployment`` whose it is, empty where nobody made it by a file; ``marks`` is what whoever made
+    it wants to find again, as the carrier's own ids.
     Errors: ValueError for what no trunk can be.
     """
 
@@ -46,6 +47,7 @@ class Trunk:
     destination_country: str = ""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     encryption: Encryption = "disable"
+    codecs: tuple[str, ...] = ()
     enabled: bool = True
     deployment: str = ""
     marks: Mapping[str, str] = field(default_factory=dict[str, str])

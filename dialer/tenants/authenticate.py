@@ -43,6 +43,14 @@ async def tenant_of_request(request: Request) -> str:
     return known
 
 
+async def still_welcome(request: Request) -> bool:
+    """Tell whether whoever asked may still ask: no key revoked, no page signed out since."""
+    try:
+        return await _identify(request) == request.state.tenant_id
+    except Unauthorized:
+        return False
+
+
 async def _identify(request: Request) -> str:
     wired = services(request)
     key = bearer(request)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from telephony.worker_contract import WorkerPresence
+from telephony.worker_contract import LiveKitName, WorkerPresence
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,11 @@ class LiveWorker:
         """Whether a dispatch can reach it at all: registered with LiveKit and not draining."""
         return self.presence.registered and not self.presence.draining
 
+    def came_after(self, moment: datetime) -> bool:
+        """Whether no dispatch of that moment can have reached it."""
+        since = self.presence.registered_at
+        return since is not None and since > moment
+
 
 class Presence(Protocol):
     """Where presences are kept until they expire (``PRESENCE_EXPIRY``)."""
@@ -34,6 +39,23 @@ class Presence(Protocol):
     async def live(self) -> list[LiveWorker]:
         """List the workers whose word has not expired, draining ones too."""
         ...
+
+
+class PresenceAt:
+    """The port ``Presence`` with the workers of one LiveKit alone."""
+
+    def __init__(self, livekit: LiveKitName, everybody: Presence) -> None:
+        self._livekit = livekit
+        self._everybody = everybody
+
+    async def put(self, worker_id: str, presence: WorkerPresence) -> None:
+        """Keep the worker's newest word."""
+        await self._everybody.put(worker_id, presence)
+
+    async def live(self) -> list[LiveWorker]:
+        """List those that are registered there."""
+        everybody = await self._everybody.live()
+        return [worker for worker in everybody if worker.presence.livekit is self._livekit]
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,19 @@ const (
 // gatekeeper checks digest credentials (RFC 3261 section 22, RFC 7616).
 type gatekeeper struct {
 	username, password string
+	realm              string
+	staleFirst         bool
 
 	mu     sync.Mutex
 	nonces map[string]time.Time // when issued
+	firsts map[string]bool      // those that have run out when they are used
 }
 
 func newGatekeeper(username, password string) *gatekeeper {
-	return &gatekeeper{username: username, password: password, nonces: map[string]time.Time{}}
+	return &gatekeeper{
+		username: username, password: password, realm: realm,
+		nonces: map[string]time.Time{}, firsts: map[string]bool{},
+	}
 }
 
 // admit returns nil when the request may pass, else the response that refuses it.
@@ -44,10 +50,13 @@ func (g *gatekeeper) admit(req *sip.Request, kind challenge) *sip.Response {
 	}
 	credentials := credentialsOf(req, kind)
 	if credentials == nil || kind == challengeForever || !g.issued(credentials.Nonce) {
-		return g.ask(req, kind)
+		return g.ask(req, kind, false)
 	}
 	if !g.correct(credentials, req.Method.String()) {
 		return sip.NewResponseFromRequest(req, 403, "Forbidden", nil)
+	}
+	if g.ranOut(credentials.Nonce) {
+		return g.ask(req, kind, true)
 	}
 	return nil
 }
@@ -68,8 +77,18 @@ func credentialsOf(req *sip.Request, kind challenge) *digest.Credentials {
 	return credentials
 }
 
-func (g *gatekeeper) ask(req *sip.Request, kind challenge) *sip.Response {
-	c := digest.Challenge{Realm: realm, Nonce: g.issue(), Algorithm: "MD5", QOP: []string{"auth"}}
+// becomes the gatekeeper of a profile.
+func (g *gatekeeper) becomes(p profile) {
+	if p.realm != "" {
+		g.realm, g.staleFirst = p.realm, p.staleFirst
+	}
+}
+
+func (g *gatekeeper) ask(req *sip.Request, kind challenge, stale bool) *sip.Response {
+	c := digest.Challenge{
+		Realm: g.realm, Nonce: g.issue(g.staleFirst && !stale), Stale: stale,
+		Algorithm: "MD5", QOP: []string{"auth"},
+	}
 	status, reason, name := 407, "Proxy Authentication Required", "Proxy-Authenticate"
 	if kind == challengeUser {
 		status, reason, name = 401, "Unauthorized", "WWW-Authenticate"
@@ -81,7 +100,7 @@ func (g *gatekeeper) ask(req *sip.Request, kind challenge) *sip.Response {
 
 func (g *gatekeeper) correct(c *digest.Credentials, method string) bool {
 	expected, err := digest.Digest(
-		&digest.Challenge{Realm: realm, Nonce: c.Nonce, Algorithm: "MD5", QOP: qopOf(c)},
+		&digest.Challenge{Realm: g.realm, Nonce: c.Nonce, Algorithm: "MD5", QOP: qopOf(c)},
 		digest.Options{
 			Method: method, URI: c.URI, Count: c.Nc, Cnonce: c.Cnonce,
 			Username: g.username, Password: g.password,
@@ -98,7 +117,7 @@ func qopOf(c *digest.Credentials) []string {
 	return []string{c.QOP}
 }
 
-func (g *gatekeeper) issue() string {
+func (g *gatekeeper) issue(first bool) string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand
 	nonce := hex.EncodeToString(b[:])
@@ -107,9 +126,13 @@ func (g *gatekeeper) issue() string {
 	for old, at := range g.nonces {
 		if time.Since(at) > nonceLifetime {
 			delete(g.nonces, old)
+			delete(g.firsts, old)
 		}
 	}
 	g.nonces[nonce] = time.Now()
+	if first {
+		g.firsts[nonce] = true
+	}
 	return nonce
 }
 
@@ -118,4 +141,11 @@ func (g *gatekeeper) issued(nonce string) bool {
 	defer g.mu.Unlock()
 	at, known := g.nonces[nonce]
 	return known && time.Since(at) < nonceLifetime
+}
+
+// ranOut tells whether a nonce is one of those that do not last until they are used.
+func (g *gatekeeper) ranOut(nonce string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.firsts[nonce]
 }

@@ -23,6 +23,8 @@ type Behaviour struct {
 	NoRTP         bool
 	AnswersCancel bool
 	Deaf          []string // requests that get no reply of any kind; "*" for all
+
+	MediaElsewhere bool // asks for audio where nobody listens
 }
 
 // line is one sentence in one voice.
@@ -166,6 +168,16 @@ var behaviours = []*Behaviour{
 		Signal: pickUp, Person: menu,
 		Lines: []line{{voiceMailbox, menuText}, {voiceMailbox, menuConfirmed}, {voiceMailbox, menuCanceled}},
 	},
+	refusing("0145", "precondition", 412, "Conditional Request Failed"),
+	{
+		Number: number("0146"), Name: "media_elsewhere", MediaElsewhere: true,
+		Description: "answers, asks for audio at an address where nobody listens, plays back what it hears",
+		Signal:      pickUp,
+		Person: func(c *call) {
+			c.stream.setEcho(true)
+			stay(c)
+		},
+	},
 	talking("0150", "rings_then_talks", "rings 2 s, answers, says short lines until hung up", func(c *call) {
 		c.trying()
 		if c.ring(2 * time.Second) {
@@ -178,7 +190,7 @@ var behaviours = []*Behaviour{
 	}, "short_lines"),
 	{
 		Number: number("0152"), Name: "paced", Person: func(c *call) { c.pause(time.Second) },
-		Description: "answers two calls a second and hangs up after 1 s; 503 CPS limit exceeded to the others",
+		Description: "answers one call in two seconds and hangs up after 1 s; 503 CPS limit exceeded to the others",
 		Signal: func(c *call) {
 			if c.x.paced.admits(time.Now()) {
 				pickUp(c)
@@ -190,6 +202,8 @@ var behaviours = []*Behaviour{
 			}
 		},
 	},
+	keepingUp("0153", "session_timer",
+		"answers, says short lines until hung up, refreshes its session by re-INVITE every quarter of an hour and hangs up where that fails"),
 	withMedia(sealedOnly, talking("0160", "srtp_only", "takes RTP/SAVP only (else 488), then talks briefly", pickUp, "brief_talk")),
 	withMedia(clearOnly, talking("0161", "no_srtp", "takes RTP/AVP only (else 488), then talks briefly", pickUp, "brief_talk")),
 	withMedia(answersClear, talking("0162", "answers_in_clear",
@@ -230,6 +244,17 @@ func afterwards(last4, name, description string, done func(c *call) bool) *Behav
 		if c.pause(time.Second) && done(c) {
 			talk(c)
 		}
+	}
+	return b
+}
+
+// keepingUp talks, and refreshes the session meanwhile as its refresher does (RFC 4028).
+func keepingUp(last4, name, description string) *Behaviour {
+	b := talking(last4, name, description, pickUp, "short_lines")
+	talk := b.Person
+	b.Person = func(c *call) {
+		go c.refreshEvery(c.x.refresh)
+		talk(c)
 	}
 	return b
 }

@@ -51,6 +51,7 @@ func (c *call) run(signalling func()) {
 	defer c.cancel()
 	signalling()
 	if c.stream != nil && c.answered() {
+		go c.x.profile.settle(c)
 		c.b.Person(c)
 	}
 	c.finish()
@@ -200,8 +201,9 @@ func (c *call) localSDP(direction string) []byte {
 func (c *call) describe(codecs []codec, dtmfType uint8, direction string) []byte {
 	c.sdpVersion++
 	d := description{
-		local: c.stream.local(), codecs: codecs, dtmfType: dtmfType,
+		local: c.toldAddress(), codecs: codecs, dtmfType: dtmfType,
 		direction: direction, version: c.sdpVersion, key: c.key,
 	}
+	c.x.profile.describe(&d)
 	return d.bytes()
 }

@@ -29,7 +29,12 @@ func (c *call) takeInvite(req *sip.Request) {
 func (c *call) session() *calledLeg { return c.leg.(*calledLeg) }
 
 func (c *call) respond(status int, reason string, headers ...sip.Header) {
-	if err := c.session().Respond(status, reason, nil, headers...); err != nil {
+	res := sip.NewResponseFromRequest(c.session().InviteRequest, status, reason, nil)
+	for _, h := range headers {
+		res.AppendHeader(h)
+	}
+	c.x.profile.dress(res)
+	if err := c.session().WriteResponse(res); err != nil {
 		slog.Debug("response not sent", "call", c.record.ID, "status", status, "error", err)
 	}
 }
@@ -38,7 +43,13 @@ func (c *call) trying() { c.respond(100, "Trying") }
 
 // ring sends 180 and lets it ring.
 func (c *call) ring(d time.Duration) bool {
-	c.respond(180, "Ringing")
+	if c.x.profile.early {
+		if !c.earlyMedia() {
+			return false
+		}
+	} else {
+		c.respond(180, "Ringing")
+	}
 	return c.pause(d)
 }
 
@@ -59,6 +70,7 @@ func (c *call) earlyMedia() bool {
 	c.connect(c.offer)
 	res := sip.NewSDPResponseFromRequest(c.session().InviteRequest, c.localSDP("sendrecv"))
 	res.StatusCode, res.Reason = 183, "Session Progress"
+	c.x.profile.dress(res)
 	c.stream.setSending(true)
 	return c.session().WriteResponse(res) == nil
 }
@@ -71,6 +83,7 @@ func (c *call) answer() bool {
 	}
 	c.connect(c.offer)
 	res := sip.NewSDPResponseFromRequest(c.session().InviteRequest, c.localSDP("sendrecv"))
+	c.x.profile.dress(res)
 	go func() {
 		if c.session().WriteResponse(res) != nil {
 			c.hangUp() // no ACK within 64*T1: RFC 3261 section 13.3.1.4

@@ -18,6 +18,8 @@ type options struct {
 	rtpFirst, rtpLast  int
 	ring               time.Duration // how long ordinary numbers ring
 	away               time.Duration // how long a message is on its way to us
+	refresh            time.Duration // half of a session's time, where a number keeps one up
+	profile            profile
 	tlsOptions
 }
 
@@ -36,6 +38,7 @@ type carrier struct {
 	server  *sipgo.Server
 	dialogs map[string]*sipgo.DialogUA // by transport
 	tls     *meetingPoint              // nil without TLS
+	asked   qualification
 
 	mu   sync.Mutex
 	live map[string]*call // by Call-ID
@@ -52,8 +55,9 @@ func newCarrier(o options, voices *voiceBox) (*carrier, error) {
 	}
 	x := &carrier{
 		options: o, ledger: newLedger(), gate: newGatekeeper(o.username, o.password), voices: voices,
-		metro: newMetronome(), paced: &pace{perSecond: 2}, ua: ua, server: server, live: map[string]*call{},
+		metro: newMetronome(), paced: &pace{every: 2 * time.Second}, ua: ua, server: server, live: map[string]*call{},
 	}
+	x.gate.becomes(o.profile)
 	server.OnInvite(x.onInvite)
 	server.OnAck(x.onAck)
 	server.OnBye(x.onBye)
@@ -108,12 +112,16 @@ const giveUp = 35 * time.Second
 // forgetWhenQuiet closes the record of a caller who was left without an answer and went
 // away: no message for a while, and the call still where it stuck.
 func (x *carrier) forgetWhenQuiet(r *Record, state string, quiet time.Duration) {
-	time.AfterFunc(quiet, func() {
+	x.lookWhetherQuiet(r, state, quiet, quiet)
+}
+
+func (x *carrier) lookWhetherQuiet(r *Record, state string, quiet, after time.Duration) {
+	time.AfterFunc(after, func() {
 		last, current := x.ledger.lastMessage(r)
 		switch wait := quiet - time.Since(last); {
 		case current != state:
 		case wait > 0:
-			x.forgetWhenQuiet(r, state, quiet)
+			x.lookWhetherQuiet(r, state, quiet, wait)
 		default:
 			x.ledger.end(r, byBridge)
 			if c := x.callOf(r.CallID); c != nil {
@@ -139,7 +147,8 @@ func (x *carrier) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	b := behaviourOf(req.Recipient.User)
-	if refusal := x.gate.admit(req, b.Challenge); refusal != nil {
+	if refusal := x.gate.admit(req, x.profile.asks(b.Challenge)); refusal != nil {
+		x.profile.dress(refusal)
 		_ = tx.Respond(refusal)
 		x.forgetWhenQuiet(r, stateChallenged, unansweredChallenge)
 		return

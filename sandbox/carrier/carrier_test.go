@@ -177,6 +177,20 @@ func TestAMuteCarrierKeepsOneRecordThroughRetransmissions(t *testing.T) {
 	}
 }
 
+func TestARecordEndsWhenItWasQuietForLongEnoughAndNotTwiceAsLong(t *testing.T) {
+	x := startCarrier(t)
+	const quiet = 2 * time.Second
+	r := x.ledger.open("c1", fromBridge, "", "", "mute")
+	x.forgetWhenQuiet(r, stateInvited, quiet)
+	time.Sleep(quiet / 10)
+	x.ledger.note(wireMessage{direction: "rx", line: "CANCEL", method: "CANCEL", callID: "c1", cseq: "1 CANCEL"})
+	last, _ := x.ledger.lastMessage(r)
+	until(t, "the end", func() bool { return x.ledger.read(r).State == stateEnded })
+	if took := x.ledger.read(r).EndedAt.Sub(last); took < quiet || took > quiet*3/2 {
+		t.Errorf("ended %s after the last message", took)
+	}
+}
+
 func TestDiallingTwiceMakesTwoRecords(t *testing.T) {
 	x, p := startCarrier(t), startPeer(t)
 	number := behaviourNamed("busy").Number
@@ -261,6 +275,24 @@ func TestASessionIsRefreshedAndAskedFor(t *testing.T) {
 		return strings.Contains(seen, "tx INVITE, rx 200, tx ACK") && strings.Contains(seen, "tx UPDATE")
 	})
 	_ = c.hangUp()
+}
+
+func TestASessionIsKeptUpUntilARefreshFails(t *testing.T) {
+	x, p := startCarrier(t), startPeer(t)
+	x.refresh = 50 * time.Millisecond
+	b := behaviourNamed("session_timer")
+	c := p.call(x, b.Number)
+	if c.err != nil {
+		t.Fatal(c.err)
+	}
+	until(t, "three refreshes", func() bool {
+		return strings.Count(ladder(x.onlyRecord(t, b.Number)), "tx INVITE, rx 200, tx ACK") >= 3
+	})
+	p.refuses.Store(true)
+	until(t, "a refusal and a hang-up", func() bool {
+		_, after, refused := strings.Cut(ladder(x.onlyRecord(t, b.Number)), "rx 481")
+		return refused && strings.Contains(after, "tx BYE")
+	})
 }
 
 func TestAnotherPortIsWhereTheAudioGoes(t *testing.T) {

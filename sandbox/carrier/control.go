@@ -24,6 +24,7 @@ func (x *carrier) getHealth(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, map[string]any{
 		"ok": true, "live_calls": len(x.liveCalls()),
 		"sentences": len(lines), "sentences_ready": x.voices.ready(lines),
+		"profile": x.profile.name, "qualify": x.asked.read(),
 	})
 }
 

@@ -31,6 +31,7 @@ func main() {
 type settings struct {
 	options
 	control, speech, cache, rtp string
+	profileName                 string
 	debug                       bool
 }
 
@@ -47,11 +48,13 @@ func parseFlags() (settings, error) {
 	flag.StringVar(&s.rtp, "rtp", "40000-40998", "range of RTP ports")
 	flag.DurationVar(&s.ring, "ring", 500*time.Millisecond, "how long numbers ring before they answer")
 	flag.DurationVar(&s.away, "away", 30*time.Millisecond, "how long a SIP message is on its way to us")
+	flag.DurationVar(&s.refresh, "refresh", 15*time.Minute, "how often a number refreshes the session that it keeps up")
 	flag.StringVar(&s.tlsAddress, "tls", "", "SIP address for TLS; empty: none")
 	flag.StringVar(&s.tlsCert, "tls-cert", "", "certificate, a PEM file")
 	flag.StringVar(&s.tlsKey, "tls-key", "", "its key, a PEM file")
 	flag.StringVar(&s.tlsTrust, "tls-trust", "", "authorities that may vouch for a bridge, a PEM file; empty: the system's")
 	flag.StringVar(&s.tlsBridge, "tls-bridge", "", "SIP address that calls originated over TLS go to")
+	flag.StringVar(&s.profileName, "profile", "", "what the far end is: asterisk or freeswitch; empty: a carrier")
 	flag.BoolVar(&s.debug, "debug", false, "log the SIP stack's inner life")
 	flag.Parse()
 	first, last, _ := strings.Cut(s.rtp, "-")
@@ -61,7 +64,8 @@ func parseFlags() (settings, error) {
 	if err1 != nil || err2 != nil || s.rtpFirst > s.rtpLast {
 		return s, fmt.Errorf("-rtp wants FIRST-LAST, not %q", s.rtp)
 	}
-	return s, nil
+	s.profile, err1 = profileNamed(s.profileName)
+	return s, err1
 }
 
 func run() error {

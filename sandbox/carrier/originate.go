@@ -55,6 +55,7 @@ func (x *carrier) originate(o origination) (*Record, error) {
 	req.AppendHeader(&from)
 	req.AppendHeader(&callID)
 	req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
+	x.profile.offers(req)
 	req.SetTransport(sip.NetworkToUpper(o.transport()))
 	go x.makeCall(o, r, b, req)
 	return r, nil

@@ -5,24 +5,22 @@ import (
 	"time"
 )
 
-// pace admits so many calls in any second, as a carrier that counts calls per second does.
+// pace admits one call in any such time, as a carrier that counts calls per second does, but so
+// slow that even a busy machine's calls come too fast for it.
 type pace struct {
-	perSecond int
+	every time.Duration
 
 	mu       sync.Mutex
-	admitted []time.Time
+	admitted time.Time
 }
 
 // admits says whether a call at this moment is within the limit, and counts it if so.
 func (p *pace) admits(at time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.admitted) > 0 && at.Sub(p.admitted[0]) >= time.Second {
-		p.admitted = p.admitted[1:]
-	}
-	if len(p.admitted) >= p.perSecond {
+	if at.Sub(p.admitted) < p.every {
 		return false
 	}
-	p.admitted = append(p.admitted, at)
+	p.admitted = at
 	return true
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,6 +71,7 @@ type peer struct {
 	address string
 	dialogs *sipgo.DialogUA
 	server  *sipgo.Server
+	refuses atomic.Bool // what is offered anew
 
 	mu       sync.Mutex
 	sessions map[string]*sipgo.DialogClientSession
@@ -120,6 +122,10 @@ func (p *peer) byeCount() int {
 }
 
 func (p *peer) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
+	if p.refuses.Load() {
+		answerWith(481, "Call/Transaction Does Not Exist")(req, tx)
+		return
+	}
 	answer := description{local: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9}, codecs: []codec{pcmu}, direction: "sendrecv"}
 	_ = tx.Respond(sip.NewSDPResponseFromRequest(req, answer.bytes()))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -109,6 +110,8 @@ type description struct {
 	direction string // sendrecv, sendonly, inactive
 	version   int
 	key       *sealingKey // ours, nil in clear
+
+	origin, session, more string // of a profile; empty: the carrier's own
 }
 
 func (d description) bytes() []byte {
@@ -128,8 +131,8 @@ func (d description) bytes() []byte {
 	}
 	ip := d.local.IP.String()
 	return fmt.Appendf(nil,
-		"v=0\r\no=carrier %d %d IN IP4 %s\r\ns=call\r\nc=IN IP4 %s\r\nt=0 0\r\n"+
-			"m=audio %d %s%s\r\n%sa=ptime:%d\r\na=%s\r\n",
-		d.local.Port, 1+d.version, ip, ip, d.local.Port, profile, formats, maps,
-		frameTime/time.Millisecond, d.direction)
+		"v=0\r\no=%s %d %d IN IP4 %s\r\ns=%s\r\nc=IN IP4 %s\r\nt=0 0\r\n"+
+			"m=audio %d %s%s\r\n%sa=ptime:%d\r\n%sa=%s\r\n",
+		cmp.Or(d.origin, "carrier"), d.local.Port, 1+d.version, ip, cmp.Or(d.session, "call"), ip,
+		d.local.Port, profile, formats, maps, frameTime/time.Millisecond, d.more, d.direction)
 }

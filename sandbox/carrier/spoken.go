@@ -109,6 +109,15 @@ func (c *call) refresh() bool {
 	return c.reinvite("sendrecv")
 }
 
+// refreshEvery keeps a session up until the call is over; one that nobody answers for is over.
+func (c *call) refreshEvery(half time.Duration) {
+	for c.pause(half) {
+		if !c.refresh() {
+			c.hangUp()
+		}
+	}
+}
+
 // movePort takes the audio to another port of ours, and is deaf on the one before it.
 func (c *call) movePort() bool {
 	conn, err := c.x.ports.listen()
@@ -132,6 +141,7 @@ func (c *call) offerAgain(session []byte) bool {
 	req := sip.NewRequest(sip.INVITE, *c.targetURI())
 	req.SetBody(session)
 	req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
+	c.x.profile.stamp(req, "User-Agent")
 	ctx, done := context.WithTimeout(c.ctx, giveUp)
 	defer done()
 	res, err := c.leg.Do(ctx, req)

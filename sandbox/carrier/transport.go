@@ -30,7 +30,11 @@ func (x *carrier) start(ctx context.Context) error {
 		<-ctx.Done()
 		_ = errors.Join(packets.Close(), listener.Close())
 	}()
-	return errors.Join(x.startTLS(ctx), waitForListener(x.server, local.String()))
+	if err := errors.Join(x.startTLS(ctx), waitForListener(x.server, local.String())); err != nil {
+		return err
+	}
+	go x.qualify(ctx)
+	return nil
 }
 
 // listenBoth binds one port for UDP and TCP. With port 0 the system picks a port that is

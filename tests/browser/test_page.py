@@ -42,6 +42,11 @@ def connect(page: Page, gateway: Gateway) -> str:
     return call_id
 
 
+def refuse_once(page: Page, path: str) -> None:
+    """Answer the first request as a proxy does while the gateway is started anew."""
+    page.route(path, lambda route: route.fulfill(status=503, body="later"), times=1)
+
+
 def status(page: Page) -> str:
     return page.get_by_role("status").inner_text()
 
@@ -67,6 +72,7 @@ def test_the_browser_hears_the_agent_and_the_agent_hears_it(
     microphone = spoken(running["speech_url"], ANSWER, tmp_path / "answer.wav", before=13, after=1)
     with chromium(*fake_microphone(microphone)) as browser, a_page(browser) as page:
         sign_in(page, running)
+        refuse_once(page, "**/calls/*/events")
         call_id = connect(page, gateway)
         until_sync(
             lambda: loudness(page, "Loudness of the agent") > AUDIBLE, 15, what="the agent is heard"
@@ -91,6 +97,7 @@ def test_the_browser_hears_the_agent_and_the_agent_hears_it(
     until_sync(lambda: not rooms_left(running, call_id, gateway), 20, what="the room is gone")
 
 
+@pytest.mark.slow
 def test_the_agents_goodbye_ends_the_call_on_the_page_too(
     running: dict[str, Any], gateway: Gateway, tmp_path: Path
 ) -> None:
@@ -196,6 +203,7 @@ def test_the_sandboxs_link_signs_in_once(running: dict[str, Any]) -> None:
             assert "works once" in page.get_by_role("alert").inner_text()
 
 
+@pytest.mark.slow
 def test_without_a_worker_the_page_says_why(tmp_path: Path) -> None:
     left_out = "carrier,livekit-sip,speech,worker,worker-2"
     with (

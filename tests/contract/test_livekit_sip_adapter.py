@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import aiohttp
@@ -11,26 +11,27 @@ import pytest_asyncio
 from livekit import api
 from livekit.api.twirp_client import TwirpClient
 from livekit.protocol.sip import (
-    SIPDispatchRuleInfo,
     SIPInboundTrunkInfo,
     SIPMediaEncryption,
     SIPOutboundTrunkInfo,
 )
-from pydantic import SecretStr
 
 from dialer.adapters.livekit_session import LiveKitSession
 from dialer.adapters.livekit_trunk import LiveKitTrunks
+from dialer.routing.from_file import RoutedTrunks
 from dialer.routing.trunk import Trunk
+from tests.kit.livekit_trunks import adapter, applied, differences, emptied, everything, ours
 from tests.kit.servers import LIVEKIT_KEY, LIVEKIT_SECRET, MediaServers, free_port
 from tests.kit.trunk_files import NUMBER, OTHER_NUMBER, PASSWORD, desired
+from tests.kit.trunks import InMemoryTrunks
 from trunks.apply import Outcome, apply
-from trunks.desired import LiveKit
 from trunks.errors import TrunkError
+from trunks.kept import TRUNK
 from trunks.livekit_sip import LiveKitSip
 from trunks.livekit_wanted import INBOUND, OUTBOUND, RULE
 from trunks.looking import planned
 from trunks.patience import Patience
-from trunks.resources import Found, Key, Wanted
+from trunks.resources import Wanted
 
 CHANGES: list[tuple[str, Any]] = [
     ("trunks/main/address", "127.0.0.1:5080"),
@@ -45,20 +46,13 @@ CHANGES: list[tuple[str, Any]] = [
 ]
 
 
-def adapter(media: MediaServers, deployment: str = "acme", **given: Any) -> LiveKitSip:
-    with_ = {"url": media.livekit_url, "api_key": LIVEKIT_KEY, "api_secret": LIVEKIT_SECRET}
-    with_ |= given
-    secret = SecretStr(with_.pop("api_secret"))
-    return LiveKitSip(livekit=LiveKit(**with_, api_secret=secret), deployment=deployment)
-
-
 @pytest_asyncio.fixture
 async def session(media: MediaServers) -> AsyncGenerator[api.LiveKitAPI]:
     """Give a client of a LiveKit without trunks and rules, to do by hand what others might do."""
     by_hand = api.LiveKitAPI(media.livekit_url, LIVEKIT_KEY, LIVEKIT_SECRET)
-    await _emptied(by_hand)
+    await emptied(by_hand)
     yield by_hand
-    await _emptied(by_hand)
+    await emptied(by_hand)
     await by_hand.aclose()
 
 
@@ -67,66 +61,6 @@ async def livekit(media: MediaServers, session: api.LiveKitAPI) -> AsyncGenerato
     made = adapter(media)
     yield made
     await made.aclose()
-
-
-async def _emptied(by_hand: api.LiveKitAPI) -> None:
-    outbound, inbound, rules = await everything(by_hand)
-    for trunk in (*outbound, *inbound):
-        await by_hand.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=trunk.sip_trunk_id))
-    for rule in rules:
-        await by_hand.sip.delete_dispatch_rule(
-            api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule.sip_dispatch_rule_id)
-        )
-
-
-async def everything(
-    by_hand: api.LiveKitAPI,
-) -> tuple[list[SIPOutboundTrunkInfo], list[SIPInboundTrunkInfo], list[SIPDispatchRuleInfo]]:
-    outbound = await by_hand.sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest())
-    inbound = await by_hand.sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest())
-    rules = await by_hand.sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest())
-    return list(outbound.items), list(inbound.items), list(rules.items)
-
-
-async def applied(livekit: LiveKitSip, *changes: tuple[str, Any]) -> Sequence[Wanted]:
-    """Make what is wanted, things that exist in place."""
-    wanted = livekit.wanted(desired(*changes))
-    there = {found.key: found for found in await livekit.found() if found.key}
-    ids = {key: found.id for key, found in there.items()}
-    for thing in wanted:
-        if thing.key in there:
-            found = await livekit.update(there[thing.key], thing, ids)
-        else:
-            found = await livekit.create(thing, ids)
-        assert found.key == thing.key
-        ids[thing.key] = found.id
-    return wanted
-
-
-async def ours(livekit: LiveKitSip) -> dict[Key, Found]:
-    return {found.key: found for found in await livekit.found() if found.key}
-
-
-async def differences(livekit: LiveKitSip, wanted: Sequence[Wanted]) -> list[str]:
-    """Name every field in which what is there is not as wanted."""
-    there = await ours(livekit)
-    missing = [str(thing.key) for thing in wanted if thing.key not in there]
-    extra = [str(key) for key in there if key not in {thing.key for thing in wanted}]
-    fields = [
-        f"{thing.key.kind}.{name}"
-        for thing in wanted
-        if thing.key in there
-        for name, value in thing.fields.items()
-        if there[thing.key].fields.get(name) != value
-    ]
-    refs = [
-        f"{thing.key.kind}.{name}"
-        for thing in wanted
-        if thing.key in there
-        for name, key in thing.refs.items()
-        if there[thing.key].refs.get(name) != there[key].id
-    ]
-    return [*missing, *extra, *fields, *refs]
 
 
 async def test_all_that_is_wanted_is_made_and_found_again(
@@ -326,7 +260,29 @@ async def test_a_livekit_that_was_emptied_gets_everything_back_and_then_nothing_
     for _ in range(2):
         assert await by_the_engine(livekit) == [OUTBOUND, INBOUND, RULE]
         assert await by_the_engine(livekit) == []
-        await _emptied(session)
+        await emptied(session)
+
+
+async def test_a_trunk_that_the_dialer_makes_anew_is_all_that_the_file_wants(
+    livekit: LiveKitSip, session: api.LiveKitAPI, media: MediaServers
+) -> None:
+    file = desired(
+        ("trunks/main/inbound", None),
+        ("trunks/main/encryption", "require"),
+        ("trunks/main/outbound/codecs", ["PCMA"]),
+    )
+    kept = InMemoryTrunks()
+    for trunk in TRUNK.of_file(file):
+        await RoutedTrunks(kept).put(trunk)
+    dialer = LiveKitSession(url=media.livekit_url, api_key=LIVEKIT_KEY, api_secret=LIVEKIT_SECRET)
+    at_once = Patience(sleep=_no_wait)
+    try:
+        assert await LiveKitTrunks(dialer).ensure(await kept.list())
+    finally:
+        await dialer.close()
+    assert (await planned(file, [livekit], patience=at_once)).pending == ()
+    ((made,), _, _) = await everything(session)
+    assert [codec.name for codec in made.media.codecs] == ["PCMA"]
 
 
 async def test_an_answer_that_is_lost_at_any_request_makes_nothing_twice(
@@ -349,7 +305,7 @@ async def test_an_answer_that_is_lost_at_any_request_makes_nothing_twice(
         await by_the_engine(livekit)
     requests, asked = asked, 0
     for moment in range(1, requests + 1):
-        await _emptied(session)
+        await emptied(session)
         asked, lost = 0, moment
         with monkeypatch.context() as patched:
             patched.setattr(TwirpClient, "request", losing)

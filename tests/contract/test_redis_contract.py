@@ -211,6 +211,19 @@ class TestPacing:
         await here.give_back("given")
         assert await here.take("given", pace) > 0
 
+    async def test_a_token_that_is_had_before_its_moment_counts_at_its_moment(
+        self, pair: list[Process]
+    ) -> None:
+        here, there = (process.pacer for process in pair)
+        pace = Pace(1, 60.0)
+        assert await here.take("ahead", pace, ahead=50) == 0
+        assert 0 < await there.take("ahead", pace, ahead=1) <= 59
+        assert -60 <= await there.take("ahead", pace, ahead=60) <= 0
+        # The third one's moment is two minutes after the first one's.
+        assert 0 < await here.take("ahead", pace, ahead=60) <= 60
+        await there.give_back("ahead")
+        assert -60 <= await here.take("ahead", pace, ahead=60) <= 0
+
     async def test_a_pace_below_one_a_second_is_kept_to_the_fraction(
         self, pair: list[Process]
     ) -> None:
@@ -218,16 +231,18 @@ class TestPacing:
         assert await pair[0].pacer.take("rare", pace) == 0
         assert 0 < await pair[1].pacer.take("rare", pace) <= 2.5
 
+    @pytest.mark.parametrize("ahead", [0.0, 0.2])
     async def test_processes_that_race_never_pass_the_pace_in_any_second(
-        self, pair: list[Process]
+        self, pair: list[Process], ahead: float
     ) -> None:
         given: list[tuple[float, float]] = []
         pace, give_up = Pace.of(20), time.monotonic() + 3
 
         async def run(process: Process) -> None:
             while (asked := time.monotonic()) < give_up:
-                wait = await process.pacer.take("race", pace)
-                if wait == 0:
+                wait = await process.pacer.take("race", pace, ahead=ahead)
+                if wait <= 0:
+                    await asyncio.sleep(-wait)
                     given.append((time.monotonic(), asked))
                 else:
                     await asyncio.sleep(wait)
@@ -235,7 +250,7 @@ class TestPacing:
         await asyncio.gather(*(run(process) for process in (*pair, *pair)))
         given.sort()
         assert len(given) > 20
-        # Each was given between its asking and its answer: 21 that fit into a second are too many.
+        # The moment of each is between its asking and its answer: 21 in a second are too many.
         for first in range(len(given) - 20):
             together = given[first : first + 21]
             assert together[-1][0] - min(asked for _, asked in together) >= 1.0

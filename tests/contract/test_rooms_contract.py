@@ -11,11 +11,12 @@ from typing import Protocol
 import jwt
 import pytest
 import pytest_asyncio
-from livekit import rtc
+from livekit import api, rtc
 
 from dialer.adapters.livekit_rooms import LiveKitRooms
 from dialer.adapters.livekit_session import LiveKitSession
 from dialer.calls.rooms import Dispatch, ParticipantKind, Rooms
+from telephony.bridge_hold import Hold
 from telephony.errors import Unavailable
 from tests.kit.fakes import FakeRooms
 from tests.kit.servers import LIVEKIT_KEY, LIVEKIT_SECRET, MediaServers, free_port
@@ -34,6 +35,10 @@ class World(Protocol):
         """Let a browser join."""
         ...
 
+    async def join_as_bridges_do(self, room: str, identity: str) -> None:
+        """Let somebody join who may send data."""
+        ...
+
     async def dispatches(self, room: str) -> list[tuple[str, str]]:
         """List the agent's name and metadata of each dispatch of a room."""
         ...
@@ -49,6 +54,10 @@ class FakeWorld:
     async def join(self, room: str, identity: str) -> None:
         """Let a browser join."""
         self.fake.join(room, identity, ParticipantKind.BROWSER)
+
+    async def join_as_bridges_do(self, room: str, identity: str) -> None:
+        """Let somebody join who may send data."""
+        self.fake.join(room, identity, ParticipantKind.SIP)
 
     async def dispatches(self, room: str) -> list[tuple[str, str]]:
         """List the dispatches of a room."""
@@ -68,8 +77,17 @@ class RealWorld:
 
     async def join(self, room: str, identity: str) -> None:
         """Let a browser join."""
+        await self._connect(self.rooms.token(room, identity, timedelta(minutes=1)))
+
+    async def join_as_bridges_do(self, room: str, identity: str) -> None:
+        """Let somebody join who may send data."""
+        token = api.AccessToken(LIVEKIT_KEY, LIVEKIT_SECRET).with_identity(identity)
+        may = api.VideoGrants(room_join=True, room=room)
+        await self._connect(token.with_grants(may).to_jwt())
+
+    async def _connect(self, token: str) -> None:
         joined = rtc.Room()
-        await joined.connect(self.url, self.rooms.token(room, identity, timedelta(minutes=1)))
+        await joined.connect(self.url, token)
         self.joined.append(joined)
 
     async def dispatches(self, room: str) -> list[tuple[str, str]]:
@@ -194,9 +212,26 @@ class TestRooms:
         await world.rooms.remove_participant(room, "browser")
         await until(_is_empty(world, room), what="the browser is out of the room")
 
+    async def test_who_is_there_answers_and_who_left_or_never_came_is_not_known(
+        self, world: World, room: str
+    ) -> None:
+        assert await world.rooms.hold(room, "browser") is Hold.UNKNOWN
+        await world.rooms.create(room, None)
+        await world.join_as_bridges_do(room, "browser")
+        await until(_holds(world, room, Hold.THERE), what="it answers")
+        await world.rooms.remove_participant(room, "browser")
+        await until(_holds(world, room, Hold.UNKNOWN), what="nobody does")
+
     async def test_a_room_that_a_server_holds_is_served(self, world: World, room: str) -> None:
         await world.rooms.create(room, None)
         assert await world.rooms.served(room)
+
+
+def _holds(world: World, room: str, hold: Hold) -> Callable[[], Awaitable[bool]]:
+    async def holds() -> bool:
+        return await world.rooms.hold(room, "browser") is hold
+
+    return holds
 
 
 def _is_empty(world: World, room: str) -> Callable[[], Awaitable[bool]]:
@@ -256,6 +291,7 @@ async def test_without_livekit_everything_is_unavailable() -> None:
             with pytest.raises(Unavailable) as caught:
                 await ask
             assert caught.value.code == "media_server_unavailable"
+        assert await rooms.hold("r", "callee") is Hold.UNKNOWN
     finally:
         await session.close()
 

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from livekit import api
-from livekit.protocol.sip import SIPMediaEncryption, SIPOutboundTrunkInfo, SIPTransport
+from livekit.api.twirp_client import TwirpClient
+from livekit.protocol.sip import (
+    SIPCodec,
+    SIPMediaEncryption,
+    SIPOutboundTrunkInfo,
+    SIPTransport,
+)
 
 from dialer.adapters.livekit_session import LiveKitSession
 from dialer.adapters.livekit_trunk import LiveKitTrunks
@@ -44,6 +50,10 @@ async def _all(session: LiveKitSession) -> list[SIPOutboundTrunkInfo]:
     return list(listed.items)
 
 
+def _codecs(made: SIPOutboundTrunkInfo) -> list[str]:
+    return [codec.name for codec in made.media.codecs if made.media.only_listed_codecs]
+
+
 async def _one(trunks: LiveKitTrunks, wanted: Trunk) -> str:
     return (await trunks.ensure([wanted]))[wanted.name]
 
@@ -54,6 +64,7 @@ async def test_it_is_made_as_it_is_wanted(session: LiveKitSession) -> None:
         headers={"X-Team": "sales"},
         destination_country="US",
         encryption="allow",
+        codecs=("PCMA", "PCMU"),
     )
     trunk_id = await _one(LiveKitTrunks(session), wanted)
     (made,) = await _all(session)
@@ -64,18 +75,29 @@ async def test_it_is_made_as_it_is_wanted(session: LiveKitSession) -> None:
     assert (made.auth_username, made.auth_password) == ("user", "secret")
     assert (dict(made.headers), made.destination_country) == ({"X-Team": "sales"}, "US")
     assert made.media_encryption == SIPMediaEncryption.SIP_MEDIA_ENCRYPT_ALLOW
+    assert made.media.encryption == SIPMediaEncryption.SIP_MEDIA_ENCRYPT_ALLOW
+    assert _codecs(made) == ["PCMA", "PCMU"]
 
 
 async def test_asking_again_makes_no_second_one_and_changes_nothing(
-    session: LiveKitSession,
+    session: LiveKitSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trunks = LiveKitTrunks(session)
-    wanted = [replace(WANTED, encryption="require"), SECOND]
-    ids = [await trunks.ensure(wanted) for _ in range(3)]
-    assert ids[0] == ids[1] == ids[2]
+    wanted = [replace(WANTED, encryption="require", codecs=("PCMU",)), SECOND]
+    first, request = await trunks.ensure(wanted), TwirpClient.request
+    asked: list[str] = []
+
+    async def noted(self: TwirpClient, service: str, method: str, *rest: Any, **more: Any) -> Any:
+        asked.append(method)
+        return await request(self, service, method, *rest, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TwirpClient, "request", noted)
+        assert [await trunks.ensure(wanted) for _ in range(2)] == [first, first]
+    assert asked == ["ListSIPOutboundTrunk"] * 2
     listed = await _all(session)
     assert len(listed) == 2
-    assert {made.sip_trunk_id for made in listed} == set(ids[0].values())
+    assert {made.sip_trunk_id for made in listed} == set(first.values())
 
 
 @pytest.mark.parametrize(
@@ -88,20 +110,23 @@ async def test_asking_again_makes_no_second_one_and_changes_nothing(
         {"headers": {"X-Other": "1"}},
         {"destination_country": "CA"},
         {"encryption": "require"},
+        {"codecs": ("PCMA",)},
     ],
 )
 async def test_a_wish_that_changes_changes_the_trunk_in_place(
     session: LiveKitSession, change: dict[str, Any]
 ) -> None:
     trunks = LiveKitTrunks(session)
-    before = await _one(trunks, replace(WANTED, headers={"X-Team": "sales"}))
-    wanted = replace(WANTED, **change)
+    was = replace(WANTED, headers={"X-Team": "sales"}, codecs=("PCMU", "PCMA"))
+    before = await _one(trunks, was)
+    wanted = replace(WANTED, **{"codecs": was.codecs, **change})
     assert await _one(trunks, wanted) == before
     (made,) = await _all(session)
     assert (made.address, list(made.numbers)) == (wanted.address, list(wanted.numbers))
     assert (made.auth_username, made.auth_password) == (wanted.username, wanted.password)
     assert dict(made.headers) == wanted.headers
     assert made.destination_country == wanted.destination_country
+    assert _codecs(made) == list(wanted.codecs)
 
 
 async def test_what_somebody_else_wrote_into_a_trunk_of_ours_is_kept(
@@ -111,10 +136,13 @@ async def test_what_somebody_else_wrote_into_a_trunk_of_ours_is_kept(
     trunk_id = await _one(trunks, WANTED)
     (made,) = await _all(session)
     made.metadata = '{"made_by": "telephony"}'
+    made.media.codecs.append(SIPCodec(name="PCMA"))
+    made.media.only_listed_codecs = True
     await session.client.sip.update_outbound_trunk(trunk_id, made)
     await _one(trunks, replace(WANTED, address="127.0.0.1:5080"))
     (made,) = await _all(session)
     assert (made.metadata, made.address) == ('{"made_by": "telephony"}', "127.0.0.1:5080")
+    assert _codecs(made) == ["PCMA"], "without a wish of ours they stay"
 
 
 async def test_several_dialers_that_start_at_once_end_up_with_one(session: LiveKitSession) -> None:

@@ -11,18 +11,22 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.kit.carrier_ledger import CarrierLedger
+from tests.kit.gateway import Gateway
 from tests.kit.processes import ready
 from tests.kit.running import sandbox
 from tests.kit.sip_proxy import SipProxy
 from tests.kit.tcp_proxy import Address, TcpProxy
 from tests.kit.until import until_sync
+from tests.kit.ways import Ways, two_trunks_and_callers
 
 
 @dataclass(frozen=True)
 class Stack:
     """The sandbox, and what stands between its parts.
 
-    Shape: a file in ``failpoints``, named as in dialer/failpoints.py, ends the API there.
+    Shape: a file in ``failpoints``, named as in dialer/failpoints.py, ends the API there. A call's
+    metadata names a fault of its worker's.
     """
 
     running: dict[str, Any]
@@ -56,7 +60,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Iterator[Stack
     ):
         proxies = {"redis": redis, "livekit": livekit, "api": api, "carrier": sip}
         via = ",".join(f"{name}={proxy.address}" for name, proxy in proxies.items())
-        environment = {"FAILPOINTS_ENABLED": "true", "FAILPOINTS_FOLDER": str(failpoints)}
+        environment = {
+            "FAILPOINTS_ENABLED": "true",
+            "FAILPOINTS_FOLDER": str(failpoints),
+            # A call that asks for a fault has it; a leak shall not take the machine's memory.
+            "WORKER_FAILPOINTS": "true",
+            "WORKER_MEMORY_LIMIT_MB": "1200",
+        }
         with sandbox(state, "--via", via, environment=environment) as running:
             yield Stack(running, redis, livekit, api, sip, failpoints)
 
@@ -78,3 +88,17 @@ def whole(stack: Stack) -> Stack:
     """Give the sandbox once everything in it is there, whatever the last test did to it."""
     until_sync(lambda: ready(stack.running), 60, what="the sandbox is whole again")
     return stack
+
+
+@pytest.fixture(
+    params=[pytest.param("one_trunk", marks=pytest.mark.slow), "two_trunks_and_callers"]
+)
+def ways(
+    request: pytest.FixtureRequest, whole: Stack, gateway: Gateway, ledger: CarrierLedger
+) -> Iterator[Ways]:
+    """Give how calls go: as they always did, and by the first of two trunks and in as well."""
+    if request.param == "one_trunk":
+        yield Ways(whole.running, gateway, ledger)
+        return
+    with two_trunks_and_callers(whole.running, gateway, ledger) as ways:
+        yield ways

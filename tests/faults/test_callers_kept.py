@@ -27,7 +27,7 @@ def _reachable(stack: Stack) -> Iterator[None]:  # pyright: ignore[reportUnusedF
 def _answered_once(caller: Caller, gateway: Gateway) -> None:
     call = caller.call(timeout=60)
     gateway.until_status(call["id"], "in_progress")
-    until_sync(lambda: gateway.turns(call["id"]), 40, what="somebody spoke")
+    caller.until_heard()
     types = [event["type"] for event in gateway.events(call["id"])]
     assert types.count("call.received") == types.count("call.answered") == 1
     caller.hang_up()

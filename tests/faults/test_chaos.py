@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.faults.chaos.plan import draw
 from tests.faults.chaos.playing import Player
 from tests.faults.chaos.report import explained
@@ -12,6 +14,7 @@ from tests.faults.chaos.report import explained
 SEED = 20_261
 
 
+@pytest.mark.alone
 def test_twenty_kills_double_nothing_lose_nothing_and_leave_nothing(
     running: dict[str, Any],
 ) -> None:

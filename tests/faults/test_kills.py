@@ -12,16 +12,30 @@ import pytest
 
 from tests.kit.carrier_ledger import CarrierLedger
 from tests.kit.gateway import Gateway
-from tests.kit.processes import frozen, kill, processes, ready
+from tests.kit.processes import frozen, kill, processes, ready, times_ready, until_workers
+from tests.kit.rooms_left import rooms_left
 from tests.kit.until import until_sync
+
+#: What becomes of calls when one of these is killed is shown in test_servers_lost.py as well.
+SERVERS = ("livekit-sip", "livekit-server", "redis")
 
 
 @pytest.mark.parametrize(
-    "name", ["api", "worker", "worker-2", "speech", "livekit-sip", "livekit-server", "redis"]
+    "name",
+    [
+        "worker",
+        pytest.param("api", marks=pytest.mark.slow),
+        "speech",
+        "worker-2",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in SERVERS),
+    ],
 )
 def test_a_killed_process_comes_back_and_calls_go_out_again(
     name: str, running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
 ) -> None:
+    # While one worker comes back, the other has all the calls.
+    until_workers(running)
+    before = times_ready(running, name)
     kill(running, name)
 
     since = datetime.now(UTC)
@@ -30,6 +44,8 @@ def test_a_killed_process_comes_back_and_calls_go_out_again(
 
     assert ended["outcome"] == "busy", gateway.events(call["id"])
     assert ledger.only_call("+14155550102", since=since).invites == 1
+    # It runs by now; ready it is later, and the next call may need it.
+    until_sync(lambda: times_ready(running, name) > before, 90, what=f"{name} is ready again")
 
 
 @pytest.mark.fault("F3")
@@ -47,6 +63,34 @@ def test_the_api_is_killed_while_a_phone_rings(
     gateway.hang_up(call["id"])
     assert gateway.until_ended(call["id"])["outcome"] == "completed"
     assert ledger.only_call("+14155550115", since=since).invites == 1
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F3")
+def test_the_worker_that_dials_is_killed_while_the_phone_rings(
+    running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
+) -> None:
+    """F3: nobody is left who waits for the dialling's answer; it is never sent again."""
+    until_workers(running)
+    number, since = "+14155550103", datetime.now(UTC)
+    call = gateway.place(number, ring_timeout_seconds=60)
+    gateway.until_status(call["id"], "ringing")
+    joined = next(e for e in gateway.events(call["id"]) if e["type"] == "call.agent_joined")
+
+    kill(running, joined["data"]["worker_id"])
+
+    ended = gateway.until_ended(call["id"], timeout=90)
+    told = gateway.events(call["id"])
+    print((ended["outcome"], ended["ended_reason"]), [event["type"] for event in told])
+    assert ended["outcome"] == "failed", told
+    assert [event["type"] for event in told].count("call.dialing") == 1, told
+    until_sync(
+        lambda: ledger.only_call(number, since=since).raw["state"] == "ended",
+        40,
+        what="the phone is left alone",
+    )
+    assert ledger.only_call(number, since=since).invites == 1
+    until_sync(lambda: not rooms_left(running, call["id"], gateway), 30, what="the room is gone")
 
 
 @pytest.mark.fault("F38")

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import Stack
+from tests.kit.both_ways import both_ways
+from tests.kit.calling_in import Caller, received
 from tests.kit.carrier_ledger import CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.on_the_phone import on_the_phone
@@ -18,6 +20,7 @@ from tests.kit.processes import frozen, processes, ready
 from tests.kit.rooms_left import rooms_left
 from tests.kit.running import sandbox
 from tests.kit.until import until_sync
+from tests.kit.ways import Ways, two_trunks_and_callers
 
 
 @pytest.mark.slow
@@ -113,14 +116,15 @@ def test_a_call_past_its_longest_duration_ends_without_one_of_its_guards(
 
 
 @pytest.fixture
-def narrow(tmp_path: Path) -> Iterator[tuple[Gateway, CarrierLedger]]:
-    """Give a sandbox whose bridge has RTP ports for two calls."""
+def narrow(tmp_path: Path) -> Iterator[Ways]:
+    """Give a sandbox whose bridge has RTP ports for two calls, with two trunks and a way in."""
     first = _free_ports(4)
     ports = f"{{rtp_port: {first}-{first + 3}}}"
     with sandbox(tmp_path, "--without", "worker-2", "--sip-settings", ports) as running:
         gateway = Gateway(running["api_url"], running["api_key"])
         ledger = CarrierLedger(running["carrier_control_url"])
-        yield gateway, ledger
+        with two_trunks_and_callers(running, gateway, ledger) as ways:
+            yield ways
         gateway.close()
         ledger.close()
 
@@ -128,27 +132,56 @@ def narrow(tmp_path: Path) -> Iterator[tuple[Gateway, CarrierLedger]]:
 @pytest.mark.slow
 @pytest.mark.fault("F29")
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("up", ["two_out", "one_each_way"])
 def test_a_call_without_an_rtp_port_and_those_it_takes_along_end_by_name(
-    narrow: tuple[Gateway, CarrierLedger],
+    up: str, narrow: Ways
 ) -> None:
     """F29: three calls, and ports for two of them.
 
     livekit-sip 1.8.0 does not refuse the third: it panics, and all of its calls are lost with it.
     """
-    gateway, ledger = narrow
-    number = "+14155550133"
-    up = [on_the_phone(gateway, number) for _ in range(2)]
-    since = up[0][1]
+    gateway, ledger, number = narrow.gateway, narrow.ledger, "+14155550133"
+    call, since = on_the_phone(gateway, number)
+    lost = [call["id"]]
+    if up == "two_out":
+        lost.append(on_the_phone(gateway, number)[0]["id"])
+    else:
+        callers = narrow.somebody_calls()
+        narrow.answered(callers)
+        lost += [caller.call()["id"] for caller in callers]
     dialled = len(ledger.calls(number, since=since))
-    third = gateway.place("+14155550101")
+    lost.append(gateway.place("+14155550101")["id"])
 
-    for call_id in (up[0][0]["id"], up[1][0]["id"], third["id"]):
+    for call_id in lost:
         ended = gateway.until_ended(call_id, timeout=90)
         found = (ended["outcome"], ended["ended_reason"])
         assert found == ("failed", "bridge_lost"), gateway.events(call_id)
     assert ledger.calls("+14155550101", since=since) == []
     assert len(ledger.calls(number, since=since)) == dialled
-    on_the_phone(gateway, "+14155550101")
+    again, _ = on_the_phone(gateway, "+14155550101")
+    assert again["trunk"] == narrow.trunk
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F29")
+@pytest.mark.timeout(300)
+def test_a_caller_without_an_rtp_port_is_refused_and_costs_nobody_a_call(narrow: Ways) -> None:
+    """F29: two calls are up, and a third one comes in for which there is no port."""
+    gateway, ledger = narrow.gateway, narrow.ledger
+    before = processes(narrow.running)["livekit-sip"]
+    with both_ways(narrow.running, gateway, ledger) as calls:
+        hearing = calls.hearing()
+        third = Caller(narrow.running, ledger, gateway, caller="+14155550151")
+        seen = third.over()
+        assert seen.at("answered_at") is None, seen.raw["messages"]
+        assert received(seen, 500), seen.raw["messages"]
+        assert third.known() is None
+        for one in hearing:
+            one.until_more()
+            one.check()
+        assert processes(narrow.running)["livekit-sip"] == before
+        assert calls.up()
+        calls.hang_up()
 
 
 @pytest.mark.slow
@@ -157,19 +190,29 @@ def test_a_call_without_an_rtp_port_and_those_it_takes_along_end_by_name(
 def test_a_bridge_that_is_always_over_its_limit_gets_a_call_s_patience_and_no_more(
     tmp_path: Path,
 ) -> None:
-    """F6: the only bridge refuses for its CPU's load; the call waits for it, and ends by name."""
+    """F6: the only bridge refuses for its CPU's load; the call waits for it, and ends by name.
+
+    It refuses what it would have to dial, by whichever trunk. Who calls in is answered all the
+    same: livekit-sip 1.8.0 asks after its load only where calls go out.
+    """
     limit = "{max_cpu_utilization: 0.0001}"
     with sandbox(tmp_path, "--without", "worker-2", "--sip-settings", limit) as running:
         gateway = Gateway(running["api_url"], running["api_key"])
         ledger = CarrierLedger(running["carrier_control_url"])
-        since, number = datetime.now(UTC), "+14155550102"
-        call = gateway.place(number)
-        ended = gateway.until_ended(call["id"], timeout=150)
+        with two_trunks_and_callers(running, gateway, ledger) as ways:
+            since, number = datetime.now(UTC), "+14155550102"
+            call = gateway.place(number)
+            callers = ways.somebody_calls()
+            ways.answered(callers)
+            ways.hang_up(callers)
+            ended = gateway.until_ended(call["id"], timeout=150)
 
         told = gateway.events(call["id"])
         assert (ended["outcome"], ended["ended_reason"]) == ("failed", "bridge_lost"), told
         waits = [e["data"]["waiting_for"] for e in told if e["type"] == "call.waiting"]
         assert waits.count("bridge") > 1
+        tried = {e["data"]["trunk"] for e in told if e["type"] == "call.dispatching"}
+        assert tried == {ways.trunk}, "a trunk was blamed for the bridge"
         assert ledger.calls(number, since=since) == []
         gateway.close()
         ledger.close()

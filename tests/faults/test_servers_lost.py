@@ -17,6 +17,7 @@ from tests.kit.on_the_phone import on_the_phone
 from tests.kit.processes import frozen, kill, processes, ready, until_back
 from tests.kit.rooms_left import rooms_left
 from tests.kit.until import until_sync
+from tests.kit.ways import Ways
 
 TALKS_ON = "+14155550133"
 
@@ -31,12 +32,14 @@ def still_heard(ledger: CarrierLedger, number: str, since: datetime) -> None:
     )
 
 
-def goes_out(gateway: Gateway, ledger: CarrierLedger) -> None:
-    """Place another call; it is dialled once."""
+def goes_out(gateway: Gateway, ledger: CarrierLedger) -> dict[str, Any]:
+    """Place another call; it is dialled once. Gives its record."""
     since = datetime.now(UTC)
     call = gateway.place("+14155550102")
-    assert gateway.until_ended(call["id"], timeout=60)["outcome"] == "busy"
+    ended = gateway.until_ended(call["id"], timeout=60)
+    assert ended["outcome"] == "busy"
     assert ledger.only_call("+14155550102", since=since).invites == 1
+    return ended
 
 
 @pytest.mark.slow
@@ -64,26 +67,32 @@ def test_calls_on_a_killed_bridge_end_by_name_and_are_not_dialled_again(
 
 @pytest.mark.fault("F5")
 def test_calls_that_meet_no_bridge_wait_for_the_next_one(
-    whole: Stack, gateway: Gateway, ledger: CarrierLedger
+    whole: Stack, ways: Ways, gateway: Gateway, ledger: CarrierLedger
 ) -> None:
-    """F5: livekit-sip is killed, and calls are placed before it is back."""
+    """F5: livekit-sip is killed, and calls are placed, and somebody calls, before it is back."""
     since, before = datetime.now(UTC), processes(whole.running)["livekit-sip"]
     numbers = ("+14155550102", "+14155550104", "+14155550105", "+14155550107")
     os.kill(before, signal.SIGKILL)
+    callers = ways.somebody_calls()
     ids = [gateway.place(number)["id"] for number in numbers]
-    outcomes = [gateway.until_ended(call_id, timeout=60)["outcome"] for call_id in ids]
+    ended = [gateway.until_ended(call_id, timeout=60) for call_id in ids]
 
+    outcomes = [call["outcome"] for call in ended]
     assert outcomes == ["busy", "declined", "invalid_number", "invalid_number"]
+    # That no bridge was there is no trunk's fault.
+    assert {call["trunk"] for call in ended} == {ways.trunk}
     for number in numbers:
         assert ledger.only_call(number, since=since).invites == 1
     until_back(whole.running, "livekit-sip", before)
+    ways.answered(callers)
+    ways.hang_up(callers)
 
 
 @pytest.mark.slow
 @pytest.mark.fault("F5")
 @pytest.mark.timeout(300)
 def test_calls_wait_out_a_bridge_that_is_away(
-    whole: Stack, gateway: Gateway, ledger: CarrierLedger
+    whole: Stack, ways: Ways, gateway: Gateway, ledger: CarrierLedger
 ) -> None:
     """F5: the only bridge is away for 20 s; what nobody took waits for it and rings once."""
     since, numbers = datetime.now(UTC), ("+14155550102", "+14155550104", "+14155550105")
@@ -97,11 +106,15 @@ def test_calls_wait_out_a_bridge_that_is_away(
                 what="it waits for a bridge",
             )
         until_sync(lambda: time.monotonic() > thaw, 30)
-    outcomes = [gateway.until_ended(call_id, timeout=90)["outcome"] for call_id in ids]
+    ended = [gateway.until_ended(call_id, timeout=90) for call_id in ids]
 
-    assert outcomes == ["busy", "declined", "invalid_number"]
+    assert [call["outcome"] for call in ended] == ["busy", "declined", "invalid_number"]
+    assert {call["trunk"] for call in ended} == {ways.trunk}
     for number in numbers:
         assert ledger.only_call(number, since=since).invites == 1
+    callers = ways.somebody_calls()
+    ways.answered(callers)
+    ways.hang_up(callers)
 
 
 @pytest.mark.fault("F9")
@@ -150,15 +163,18 @@ def _heard_since(gateway: Gateway, call_id: str, since: datetime) -> bool:
 
 @pytest.mark.fault("F16")
 def test_a_call_outlives_a_redis_that_comes_back_empty(
-    whole: Stack, gateway: Gateway, ledger: CarrierLedger
+    whole: Stack, ways: Ways, gateway: Gateway, ledger: CarrierLedger
 ) -> None:
-    """F16: emptied first, then killed; the trunk is made anew and the live call goes on."""
+    """F16: emptied first, then killed; the trunks are made anew and the live calls go on."""
     call, since = on_the_phone(gateway, TALKS_ON)
+    callers = ways.somebody_calls()
+    ways.answered(callers)
     _flush(whole.running)
     kill(whole.running, "redis")
 
     still_heard(ledger, TALKS_ON, since)
-    goes_out(gateway, ledger)
+    assert goes_out(gateway, ledger)["trunk"] == ways.trunk
+    ways.hang_up(callers)
     assert gateway.call(call["id"])["status"] == "in_progress"
     ledger.hang_up(ledger.only_call(TALKS_ON, since=since).raw["id"])
     assert gateway.until_ended(call["id"])["ended_reason"] == "callee_hangup"
@@ -166,14 +182,21 @@ def test_a_call_outlives_a_redis_that_comes_back_empty(
 
 @pytest.mark.fault("F16")
 def test_a_call_can_be_hung_up_though_redis_forgot_its_room(
-    whole: Stack, gateway: Gateway, ledger: CarrierLedger
+    whole: Stack, ways: Ways, gateway: Gateway, ledger: CarrierLedger
 ) -> None:
-    """F16: livekit-server deletes only rooms that it finds in Redis; the phone must not stay."""
+    """F16: livekit-server deletes only rooms that it finds in Redis; no phone must stay."""
     call, since = on_the_phone(gateway, TALKS_ON)
+    callers = ways.somebody_calls()
+    ways.answered(callers)
+    ids = [call["id"], *(caller.call()["id"] for caller in callers)]
     _flush(whole.running)
-    gateway.hang_up(call["id"])
+    for call_id in ids:
+        gateway.hang_up(call_id)
 
-    assert gateway.until_ended(call["id"])["ended_reason"] == "api_hangup"
+    for call_id in ids:
+        assert gateway.until_ended(call_id)["ended_reason"] == "api_hangup"
+    for caller in callers:
+        assert caller.over().received("BYE")
     until_sync(
         lambda: ledger.only_call(TALKS_ON, since=since).raw["ended_by"] == "bridge",
         30,

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.faults.test_worker_killed_mid_call import LONGEST_SILENCE, holder, the_end, types, when
+from tests.faults.test_worker_killed_mid_call import (
+    LONGEST_SILENCE,
+    holder,
+    spoken_since_the_rescue,
+    the_end,
+    types,
+    when,
+)
 from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.heard import longest_quiet
 from tests.kit.processes import processes, until_workers
-from tests.kit.running import sandbox
 from tests.kit.until import until_sync
+
+pytestmark = pytest.mark.alone
 
 LONG_TALK = "+14155550133"
 #: As agent/job.py has it.
 FAULT_AFTER = timedelta(seconds=2)
 #: By chance alone, one of a thousand runs would not find both workers.
 _TRIES = 10
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """Give a sandbox whose workers have the faults that calls ask for."""
-    environment = {"WORKER_FAILPOINTS": "true", "WORKER_MEMORY_LIMIT_MB": "1200"}
-    with sandbox(tmp_path_factory.mktemp("breakable"), environment=environment) as description:
-        yield description
 
 
 @pytest.mark.fault("F12")
@@ -49,6 +49,7 @@ def test_a_call_that_breaks_is_taken_over_and_its_process_replaced(
     running: dict[str, Any],
     gateway: Gateway,
     ledger: CarrierLedger,
+    others_may_run: Callable[[], None],
 ) -> None:
     until_workers(running)
     number, since = "+14155550100", datetime.now(UTC)
@@ -58,6 +59,8 @@ def test_a_call_that_breaks_is_taken_over_and_its_process_replaced(
     broken = holder(gateway, call["id"])
     pid = processes(running)[broken]
 
+    until_sync(lambda: spoken_since_the_rescue(gateway, call["id"]), 60, what="the talk goes on")
+    others_may_run()
     ended = gateway.until_ended(call["id"], timeout=150)
     told = gateway.events(call["id"])
     lost = [event["data"] for event in told if event["type"] == "call.agent_lost"]

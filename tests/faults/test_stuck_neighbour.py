@@ -13,7 +13,7 @@ from tests.faults.test_worker_killed_mid_call import the_end, when
 from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.heard import longest_quiet, quiet_stretches
-from tests.kit.processes import kill, processes, ready
+from tests.kit.processes import kill, processes, ready, times_ready
 from tests.kit.running import sandbox
 from tests.kit.until import until_sync
 
@@ -118,10 +118,14 @@ def test_the_only_worker_is_killed_and_takes_its_conversation_over_itself(
     number, since = "+14155550100", datetime.now(UTC)
     call = gateway.place(number)
     gateway.until_status(call["id"], "in_progress")
-    killed = datetime.now(UTC)
+    before, killed = times_ready(running, "worker"), datetime.now(UTC)
 
     kill(running, "worker", timeout=90)
 
+    # Its process is there at once; until it takes calls a busy machine may need as long again.
+    until_sync(
+        lambda: times_ready(running, "worker") > before, 90, what="the worker is ready again"
+    )
     away = (datetime.now(UTC) - killed).total_seconds()
     ended = gateway.until_ended(call["id"], timeout=120)
     told = gateway.events(call["id"])

@@ -15,6 +15,8 @@ from tests.kit.processes import frozen, kill, processes, until_workers
 from tests.kit.rooms_left import rooms_left
 from tests.kit.until import until_sync
 
+pytestmark = pytest.mark.alone
+
 #: Units: seconds. The bound that the product promises.
 LONGEST_SILENCE = 10.0
 
@@ -49,7 +51,10 @@ def the_end(ledger: CarrierLedger, number: str, since: datetime) -> CarrierCall:
 
 @pytest.mark.fault("F11")
 def test_another_worker_takes_the_conversation_over(
-    running: dict[str, Any], gateway: Gateway, ledger: CarrierLedger
+    running: dict[str, Any],
+    gateway: Gateway,
+    ledger: CarrierLedger,
+    others_may_run: Callable[[], None],
 ) -> None:
     until_workers(running)
     number, since = "+14155550100", datetime.now(UTC)
@@ -58,6 +63,8 @@ def test_another_worker_takes_the_conversation_over(
 
     kill(running, lost)
 
+    until_sync(lambda: spoken_since_the_rescue(gateway, call["id"]), 60, what="the talk goes on")
+    others_may_run()
     ended = gateway.until_ended(call["id"], timeout=120)
     told = gateway.events(call["id"])
     types = [event["type"] for event in told]
@@ -140,6 +147,14 @@ def when(told: list[dict[str, Any]], type_: str) -> datetime:
     """Give the time of the one event of a type."""
     (found,) = [event["occurred_at"] for event in told if event["type"] == type_]
     return datetime.fromisoformat(found)
+
+
+def spoken_since_the_rescue(gateway: Gateway, call_id: str) -> bool:
+    """Say whether the next agent has spoken: whatever silence there was is over."""
+    told = gateway.events(call_id)
+    rescued = next((e["sequence"] for e in told if e["type"] == "call.agent_rescued"), None)
+    turns = [e for e in told if e["type"] == "call.turn" and e["data"]["speaker"] == "agent"]
+    return rescued is not None and any(turn["sequence"] > rescued for turn in turns)
 
 
 def types(gateway: Gateway, call_id: str) -> list[str]:

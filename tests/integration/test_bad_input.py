@@ -103,6 +103,13 @@ BODIES: list[tuple[str, dict[str, Any], int, str, str | None]] = [
     ("30 no object", good(metadata=[1]), 422, "invalid_type", "metadata"),
     ("30 variables hold a number", good(variables={"a": 1}), 422, "invalid_type", "variables.a"),
     ("30 variables 17 KB", good(variables={"a": "x" * 17_000}), 422, "too_large", "variables"),
+    (
+        "30 a variable called path",
+        good(variables={"path": 1}),
+        422,
+        "invalid_type",
+        "variables.path",
+    ),
     ("30 odd variable name", good(variables={"A b": ""}), 422, "invalid_value", "variables.A b"),
     ("31 zero", good(max_duration_seconds=0), 422, "out_of_range", "max_duration_seconds"),
     ("31 negative", good(max_duration_seconds=-1), 422, "out_of_range", "max_duration_seconds"),

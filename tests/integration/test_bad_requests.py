@@ -174,6 +174,14 @@ async def test_an_id_that_is_none_is_not_found(api: Api, call_id: str) -> None:
         )
 
 
+async def test_of_very_many_faults_some_are_told(api: Api) -> None:
+    wrong = {"phone_number": "+14155550100"} | {f"a{number}": 0 for number in range(5_000)}
+    async with api.client() as client:
+        answer = await client.post("/calls", json=wrong)
+    check(answer, 422, "unknown_field")
+    assert len(answer.json()["errors"]) == 20
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [

@@ -7,12 +7,13 @@ import contextlib
 import random
 
 import pytest
-from sqlalchemy import event
 
 from dialer.calls import waiting
 from dialer.calls.store import Calls
+from telephony.call import WaitingFor
 from telephony.errors import Conflict
 from telephony.events import EventType
+from tests.kit.statements import asked
 from tests.kit.switchboard import Switchboard
 
 ENDED = (EventType.CALL_ENDED, {"ended_reason": "callee_hangup", "ended_by": "callee"})
@@ -48,25 +49,34 @@ async def test_every_call_of_a_long_queue_says_what_it_waits_for_in_a_few_statem
 ) -> None:
     monkeypatch.setattr(waiting, "BATCH", 20)
     placed = [await board.place(tenant=f"t{n % 3}") for n in range(62)]
-    statements: list[str] = []
-    for engine in {board.database._reader, board.database._writer}:  # pyright: ignore[reportPrivateUsage]
-        event.listen(
-            engine.sync_engine,
-            "before_cursor_execute",
-            lambda _c, _cur, statement, *_: statements.append(statement),  # pyright: ignore
-        )
-    await board.dispatch()
-    first, statements[:] = len(statements), []
-    await board.dispatch()
-    second = len(statements)
+    with asked(board.database) as first:
+        await board.dispatch()
+    with asked(board.database) as second:
+        await board.dispatch()
 
-    assert first < 30 and second < 10
+    assert len(first) < 30 and len(second) < 10
     for call_id in (placed[0], placed[51], placed[-1]):
         assert (await board.call(call_id)).waiting_for == "worker"
         assert await board.events(call_id) == ["call.queued", "call.waiting"]
         assert (await board.call(call_id)).last_sequence == 2
     await board.report_hang_up(placed[-1])
     assert (await board.events(placed[-1]))[-1] == "call.hangup_requested"
+
+
+async def test_what_changes_for_everybody_is_told_to_old_and_new_in_small_batches(
+    board: Switchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "BATCH", 2)
+    knowing = [await board.place() for _ in range(5)]
+    await board.dispatch()
+    newcomers = [await board.place() for _ in range(5)]
+    for what, news in ((WaitingFor.TRUNK, 10), (WaitingFor.TRUNK, 0), (WaitingFor.WORKER, 10)):
+        told = await waiting.tell_all(board.database, what, now=board.clock())
+        assert len({call_id for _, call_id in told}) == len(told) == news
+    for call_id in (*knowing, *newcomers):
+        before = 1 if call_id in knowing else 0
+        assert (await board.events(call_id)).count("call.waiting") == before + 2
+        assert (await board.call(call_id)).waiting_for == "worker"
 
 
 async def test_calls_that_come_within_a_second_are_told_together_and_say_it_before(
@@ -98,7 +108,9 @@ async def test_dispatchers_that_tell_the_queue_at_once_tell_each_call_once(
         assert await board.events(call_id) == ["call.queued", "call.waiting"]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))]
+)
 async def test_whatever_happens_at_once_each_call_is_dialled_once_and_ends(
     board: Switchboard, seed: int
 ) -> None:

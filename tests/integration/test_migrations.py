@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import insert, inspect, text
 
 from dialer import migrations
-from dialer.adapters.tables import metadata
+from dialer.adapters.tables import calls, metadata
 from tests.kit import postgres
 
 
@@ -51,4 +53,41 @@ def test_migrating_again_changes_nothing_and_back_is_empty(empty: str) -> None:
     migrations.downgrade(empty, "base")
     engine = migrations.sync_engine(empty)
     assert inspect(engine).get_table_names() == ["alembic_version"]
+    engine.dispose()
+
+
+def test_a_database_of_a_newer_version_is_left_as_it_is_and_told(empty: str) -> None:
+    migrations.upgrade(empty)
+    engine = migrations.sync_engine(empty)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(migrations.NewerDatabase, match=r"9999.*newer.*restore a backup"):
+        migrations.upgrade(empty)
+    assert migrations.current(empty) == "9999"
+    engine.dispose()
+
+
+def test_calls_that_ended_before_there_was_a_count_are_in_it(empty: str) -> None:
+    migrations.upgrade(empty, "0008")
+    engine = migrations.sync_engine(empty)
+    values: dict[str, Any] = {
+        "tenant_id": "default",
+        "call_type": "sip",
+        "direction": "outbound",
+        "agent": "default",
+        "variables": {},
+        "metadata": {},
+        "ring_timeout_seconds": 30,
+        "max_duration_seconds": 600,
+        "queued_at": datetime.now(UTC),
+        "last_sequence": 0,
+    }
+    busy = {**values, "status": "ended", "outcome": "busy", "ended_reason": "busy"}
+    with engine.begin() as connection:
+        connection.execute(insert(calls), [{**busy, "id": f"call_{n}"} for n in range(3)])
+        connection.execute(insert(calls).values(**values, id="call_live", status="queued"))
+    migrations.upgrade(empty)
+    with engine.connect() as connection:
+        counted = connection.execute(text("SELECT outcome, ended_reason, calls FROM ended_calls"))
+        assert [tuple(row) for row in counted] == [("busy", "busy", 3)]
     engine.dispose()

@@ -17,6 +17,7 @@ from telephony.call import DEFAULT_TENANT
 from tests.kit import postgres
 from tests.kit.api import Api, changed
 from tests.kit.api import api as open_api
+from tests.kit.until import until
 
 pytestmark = pytest.mark.asyncio
 
@@ -69,6 +70,38 @@ async def test_who_is_turned_away_waits_for_nobody_who_writes(small: Api) -> Non
             async with asyncio.timeout(20):
                 for answer in await asyncio.gather(*(post(client) for _ in range(50))):
                     check_turned_away(answer)
+
+
+async def test_those_who_are_turned_away_at_once_share_a_count(
+    small: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted, count = 0, Calls.queued
+
+    async def queued(self: Calls, *, at_most: int) -> int:
+        nonlocal counted
+        counted += 1
+        return await count(self, at_most=at_most)
+
+    async with small.client() as client:
+        await fill(client)
+        monkeypatch.setattr(Calls, "queued", queued)
+        for answer in await asyncio.gather(*(post(client) for _ in range(50))):
+            check_turned_away(answer)
+    assert 0 < counted < 50
+
+
+async def test_a_place_that_comes_free_in_a_crowd_is_taken_a_moment_later(small: Api) -> None:
+    async with small.client() as client:
+        waiting = await fill(client)
+        for answer in await asyncio.gather(*(post(client) for _ in range(50))):
+            check_turned_away(answer)
+        assert (await client.post(waiting[0]["links"]["hangup"])).is_success
+
+        async def taken() -> bool:
+            return (await post(client)).status_code == 202
+
+        await until(taken, what="the free place is taken")
+        check_turned_away(await post(client))
 
 
 async def test_far_below_the_limit_placers_do_not_wait_for_each_other(

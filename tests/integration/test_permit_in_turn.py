@@ -10,9 +10,11 @@ from sqlalchemy import select, update
 from dialer.adapters.tables import attempts
 from dialer.calls.pacing import Pace, RollingPacer
 from dialer.routing.trunk import OUTBOUND
+from dialer.routing.turn import wait_for_turn
 from telephony.events import EventType
 from tests.kit.api import Api, changed
 from tests.kit.placing import placed
+from tests.kit.trunks import trunk
 from tests.kit.until import until
 
 pytestmark = pytest.mark.asyncio
@@ -26,7 +28,7 @@ class Gate(RollingPacer):
         self.seconds = seconds
         self.asked: list[tuple[str, Pace]] = []
 
-    async def take(self, trunk: str, pace: Pace) -> float:
+    async def take(self, trunk: str, pace: Pace, *, ahead: float = 0.0) -> float:
         """Say how long to wait."""
         self.asked.append((trunk, pace))
         return self.seconds
@@ -76,3 +78,27 @@ async def test_one_whose_turn_is_too_far_away_is_told_to_ask_again(api: Api) -> 
     attempt_id = await _claimed(api)
     assert await _asks(api, attempt_id) == (503, "trunk_paced")
     assert await _state(api, attempt_id) == "claimed"
+
+
+async def test_a_carrier_that_wants_fewer_calls_slows_the_invites_turns(api: Api) -> None:
+    time = 0.0
+    api = changed(api, pacer=RollingPacer(clock=lambda: time))
+    pacer, paced = api.services.pacer, trunk(OUTBOUND, cps=4)
+    attempt_id = await _claimed(api)
+    assert await _asks(api, attempt_id) == (200, None)
+    await _too_fast(api, attempt_id)
+    time = 1.0  # whose window the INVITE that was too fast is not in
+    turns = [wait_for_turn(paced, pacer, at_most=0) for _ in range(4)]
+    told = await asyncio.gather(*turns, return_exceptions=True)
+    assert [one is None for one in told] == [True, True, False, False]
+    time = 2.0
+    for _ in range(2):
+        await wait_for_turn(paced, pacer, at_most=0)
+
+
+async def _too_fast(api: Api, attempt_id: str) -> None:
+    key = api.services.tokens.mint_attempt_token(attempt_id, "default", 1)
+    async with api.client(key) as worker:
+        path = f"/internal/attempts/{attempt_id}/permit/return"
+        answer = await worker.post(path, json={"why": "too_fast"})
+    assert answer.status_code == 200, answer.text

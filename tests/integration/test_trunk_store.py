@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
+from sqlalchemy import func, insert, select, text
 
 from dialer.adapters.database import Database
+from dialer.adapters.tables import idempotency_keys, metadata
+from dialer.calls import forget
 from dialer.calls.forget import Forgetting
 from dialer.routing import health, slots
 from dialer.routing.directory import Directory
@@ -38,6 +40,7 @@ WHOLE = trunk(
     destination_country="US",
     headers={"X-Team": "sales"},
     encryption="require",
+    codecs=("PCMA", "PCMU"),
     deployment="acme",
     marks={"carrier": "twilio", "sid": "TK1"},
 )
@@ -178,6 +181,21 @@ class TestHealth:
         await ends(board, "busy", sip_status_code=486)
         assert (await measured(board)).failures_in_a_row == 0
 
+    async def test_an_old_call_that_hangs_up_tells_nothing_of_the_trunk_now(
+        self, board: Switchboard
+    ) -> None:
+        await ends(board, "trunk_auth")
+        board.clock.forward(1)
+        _, talks = await board.talking()
+        assert (await measured(board)).failures_in_a_row == 0
+        for _ in range(5):
+            board.clock.forward(1)
+            await ends(board, "carrier_unavailable", sip_status_code=503)
+        board.clock.forward(1)
+        hung_up = {"ended_reason": "callee_hangup", "ended_by": "callee"}
+        await board.report(talks, (EventType.CALL_ENDED, hung_up))
+        assert (await measured(board)).failures_in_a_row == 5, "since that call was answered"
+
     async def test_a_phone_that_rings_now_tells_that_the_trunk_works(
         self, board: Switchboard
     ) -> None:
@@ -203,9 +221,43 @@ class TestHealth:
         assert await measured(board) == Health()
         board.clock.forward(timedelta(days=1).total_seconds())
         await Forgetting(board.database, now=board.clock).step()
-        async with board.database.reading() as connection:
-            left = await connection.execute(text("SELECT count(*) FROM trunk_uses"))
-            assert left.scalar_one() == 0
+        assert await left(board, "trunk_uses") == 0
+
+    async def test_what_is_old_is_forgotten_batch_by_batch_beside_keys_that_expire(
+        self, board: Switchboard, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(forget, "_BATCH", 2)
+        placed = [await ends(board, "trunk_auth") for _ in range(3)]
+        await key_of(board, placed[0])
+        board.clock.forward((forget.KEY_LIFE + timedelta(seconds=1)).total_seconds())
+        await ends(board, "trunk_auth")
+        forgetting = Forgetting(board.database, now=board.clock)
+        assert await forgetting.step() == 0
+        assert await left(board, "idempotency_keys") == 0
+        assert await left(board, "trunk_uses") == 2
+        assert await forgetting.step() > 0
+        assert await left(board, "trunk_uses") == 1, "the one of today"
+
+
+async def key_of(board: Switchboard, call_id: str) -> None:
+    """Let a call have been placed now, with an idempotency key."""
+    async with board.database.transaction() as tx:
+        await tx.execute(
+            insert(idempotency_keys).values(
+                tenant_id="default",
+                key="k",
+                body_hash="0" * 64,
+                call_id=call_id,
+                created_at=board.clock(),
+            )
+        )
+
+
+async def left(board: Switchboard, table: str) -> int:
+    """Count the rows of a table."""
+    async with board.database.reading() as connection:
+        rows = await connection.execute(select(func.count()).select_from(metadata.tables[table]))
+        return int(rows.scalar_one())
 
 
 class TestSlots:

@@ -96,6 +96,7 @@ async def test_a_batch_out_of_order_is_recorded_in_order(api: Api) -> None:
     [
         _event(2, "call.turn", speaker="nobody", text="x"),
         _event(2, "call.turn", speaker="agent"),
+        _event(2, "call.agent_joined", worker_id="w" * 129),
         _event(2, "call.nonsense"),
         _event(2, "call.queued"),
         _event(2, "room.finished"),
@@ -123,6 +124,34 @@ async def test_a_bad_events_words_are_not_repeated(api: Api) -> None:
     async with api.client() as client:
         told = (await client.get(f"/calls/{call_id}/events")).text
     assert "bad_event" in told and "4155550100" not in told
+
+
+async def test_control_characters_cost_their_event_nothing_else(api: Api) -> None:
+    call_id, worker = await claimed(api)
+    assert (await worker.permit()).status_code == 200
+    recording = {"path": "/r/a\x00.wav", "duration_seconds": 1.0, "sample_rate": 48000}
+    told = [
+        _event(1, "call.agent_joined", worker_id="w\x001"),
+        _event(2, "call.turn", speaker="agent", text="Hel\x00lo"),
+        _event(3, "call.recording_ready", **recording),
+        _event(
+            4,
+            "call.ended",
+            ended_reason="busy",
+            ended_by="callee",
+            sip_status_code=486,
+            sip_status="Busy\x00 \x1b[31mHere",
+        ),
+    ]
+    assert (await worker.report(*told)).json() == {"acknowledged": 4}
+    async with api.client() as client:
+        call = (await client.get(f"/calls/{call_id}")).json()
+        events = (await client.get(f"/calls/{call_id}/events")).json()["events"]
+    assert (call["outcome"], call["sip"]["status"]) == ("busy", "Busy [31mHere")
+    assert [event["data"] for event in events if event["type"] == "call.turn"] == [
+        {"speaker": "agent", "text": "Hello", "interrupted": False}
+    ]
+    assert "\\u0000" not in str(events)
 
 
 @pytest.mark.parametrize("body", NO_BATCHES)
@@ -193,9 +222,13 @@ async def test_a_worker_waits_for_a_job_with_its_own_token(
     async with api.client(api.services.tokens.mint_worker_token("w1")) as worker:
         assert (await worker.get("/internal/workers/w1/job?free=1")).status_code == 204
         assert (await worker.get("/internal/workers/w2/job?free=1")).status_code == 401
+        # Of a LiveKit that this dialer does not have, no job comes.
+        elsewhere = await worker.get("/internal/workers/w1/job?free=1&livekit=fallback")
+        assert elsewhere.status_code == 204
+        assert (await worker.get("/internal/workers/w1/job?free=1&livekit=x")).status_code == 422
         assert (await worker.get("/internal/workers/w1/job?free=0")).status_code == 422
         monkeypatch.setattr("dialer.workers.routes.JOB_WAIT", timedelta(seconds=30))
         asked = asyncio.create_task(worker.get("/internal/workers/w1/job?free=1"))
-        await until(lambda: api.services.jobs.somebody_waits)
-        assert api.services.jobs.give(Job(room="tel-att_1", metadata="{}"))
+        await until(lambda: api.services.livekits.own.jobs.somebody_waits)
+        assert api.services.livekits.own.jobs.give(Job(room="tel-att_1", metadata="{}"))
         assert (await asked).json() == {"room": "tel-att_1", "metadata": "{}"}

@@ -23,16 +23,19 @@ from dialer.app import assemble
 from dialer.calls.pacing import RollingPacer
 from dialer.calls.record import Fact, Recorded, record
 from dialer.ingest.livekit_webhook import Webhook
+from dialer.livekits.choice import LiveKits
+from dialer.livekits.livekit import LiveKit, Realm
 from dialer.routing.directory import Directory
 from dialer.settings import Settings
 from dialer.tenants.keys import Keys
 from dialer.tenants.tokens import Tokens
 from dialer.wiring import Services
+from dialer.workers.jobs import Jobs
 from telephony.errors import Unauthorized
 from telephony.events import EventType, Source
 from telephony.worker_contract import WorkerPresence
 from tests.kit.fakes import FakeRooms, InMemoryPresence, InMemorySignals
-from tests.kit.trunks import InMemoryTrunks
+from tests.kit.trunks import FakeLines, InMemoryTrunks
 from tests.kit.until import until
 
 AGENTS = """
@@ -152,11 +155,22 @@ async def api(database_url: str, **fields: Any) -> AsyncGenerator[Api]:
 
     rooms, presence = FakeRooms(now=now), InMemoryPresence(now=now)
     configured = settings(database_url, **fields)
+    livekits = LiveKits(
+        LiveKit(
+            realm=Realm(configured.deployment),
+            rooms=rooms,
+            trunks=FakeLines(),
+            presence=presence,
+            jobs=Jobs(),
+            browser_url=configured.browser_livekit_url,
+        )
+    )
     wired = Services(
         settings=configured,
         database=Database(configured.database_url),
         signals=InMemorySignals(),
         rooms=rooms,
+        livekits=livekits,
         presence=presence,
         tokens=Tokens(configured.token_secret.get_secret_value(), now=now),
         agents=agents.parse(AGENTS),

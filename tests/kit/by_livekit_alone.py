@@ -90,12 +90,35 @@ async def dialling(
     running: dict[str, Any], encryption: Level
 ) -> AsyncGenerator[Callable[[str, str], Awaitable[None]]]:
     """Have an outbound trunk over TLS; gives what dials a number into a room, until the answer."""
+    async with (
+        api.LiveKitAPI(*_livekit(running)) as livekit,
+        outbound_trunk(running, encryption) as trunk_id,
+    ):
+
+        async def dial(number: str, room: str) -> None:
+            request = api.CreateSIPParticipantRequest(
+                sip_trunk_id=trunk_id,
+                sip_call_to=number,
+                room_name=room,
+                participant_identity=f"phone-{number}",
+                wait_until_answered=True,
+            )
+            await livekit.sip.create_sip_participant(request, timeout=60)
+
+        yield dial
+
+
+@asynccontextmanager
+async def outbound_trunk(
+    running: dict[str, Any], encryption: Level, address: str = ""
+) -> AsyncGenerator[str]:
+    """Have an outbound trunk over TLS, by default to the carrier; gives its id."""
     async with api.LiveKitAPI(*_livekit(running)) as livekit:
         trunk = await livekit.sip.create_outbound_trunk(
             api.CreateSIPOutboundTrunkRequest(
                 trunk=SIPOutboundTrunkInfo(
                     name=f"dialling-{encryption}",
-                    address=running["carrier_address"],
+                    address=address or running["carrier_address"],
                     transport=SIPTransport.SIP_TRANSPORT_TLS,
                     numbers=["+14155550190"],
                     auth_username=running["carrier_username"],
@@ -104,19 +127,8 @@ async def dialling(
                 )
             )
         )
-
-        async def dial(number: str, room: str) -> None:
-            request = api.CreateSIPParticipantRequest(
-                sip_trunk_id=trunk.sip_trunk_id,
-                sip_call_to=number,
-                room_name=room,
-                participant_identity=f"phone-{number}",
-                wait_until_answered=True,
-            )
-            await livekit.sip.create_sip_participant(request, timeout=60)
-
         try:
-            yield dial
+            yield trunk.sip_trunk_id
         finally:
             await livekit.sip.delete_trunk(
                 api.DeleteSIPTrunkRequest(sip_trunk_id=trunk.sip_trunk_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,9 +26,11 @@ CALLER = "+14155550150"
 
 
 @contextmanager
-def callable_in(running: dict[str, Any], *numbers: str) -> Generator[None]:
-    """Have LiveKit take calls to these numbers until the block ends."""
-    trunk_id, rule_id = asyncio.run(_make(running, [*numbers]))
+def callable_in(
+    running: dict[str, Any], *numbers: str, allowed: str = "127.0.0.0/8"
+) -> Generator[None]:
+    """Have LiveKit take calls to these numbers until the block ends, from the addresses allowed."""
+    trunk_id, rule_id = asyncio.run(_make(running, [*numbers], allowed))
     try:
         yield
     finally:
@@ -41,14 +43,14 @@ def _livekit(running: dict[str, Any]) -> api.LiveKitAPI:
     )
 
 
-async def _make(running: dict[str, Any], numbers: list[str]) -> tuple[str, str]:
+async def _make(running: dict[str, Any], numbers: list[str], allowed: str) -> tuple[str, str]:
     async with _livekit(running) as livekit:
         trunk = await livekit.sip.create_inbound_trunk(
             api.CreateSIPInboundTrunkRequest(
                 trunk=api.SIPInboundTrunkInfo(
                     name="tests",
                     numbers=numbers,
-                    allowed_addresses=["127.0.0.0/8"],
+                    allowed_addresses=[allowed],
                     # The rule hides the numbers, also from us: the INVITE tells them.
                     headers_to_attributes={"From": "sip.h.from", "To": "sip.h.to"},
                     ringing_timeout=Duration(seconds=40),
@@ -84,8 +86,11 @@ async def _make(running: dict[str, Any], numbers: list[str]) -> tuple[str, str]:
 async def _unmake(running: dict[str, Any], trunk_id: str, rule_id: str) -> None:
     async with _livekit(running) as livekit:
         rule = api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule_id)
-        await livekit.sip.delete_dispatch_rule(rule)
-        await livekit.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=trunk_id))
+        # A test may have emptied LiveKit's Redis.
+        with suppress(api.TwirpError):
+            await livekit.sip.delete_dispatch_rule(rule)
+        with suppress(api.TwirpError):
+            await livekit.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=trunk_id))
 
 
 def numbers(running: dict[str, Any], *arguments: str) -> str:
@@ -146,6 +151,12 @@ class Caller:
         came = [call for call in found if call["caller_id"] == self._number]
         assert len(came) <= 1, came
         return came[0] if came else None
+
+    def until_heard(self) -> None:
+        """Wait until the caller hears somebody."""
+        until_sync(
+            lambda: self.seen.rtp.get("first_audible_at"), 40, what="somebody is heard at the phone"
+        )
 
     def hang_up(self) -> None:
         """Let the caller hang up."""

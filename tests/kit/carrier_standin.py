@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, cast
@@ -38,14 +39,38 @@ AFTER = {Fault.KILLED_AFTER, Fault.LOST_ANSWER, Fault.BROKEN_AFTER}
 RETRY_AFTER = 7
 
 
-class Standin:
-    """The common part."""
+class Standin(ABC):
+    """What every carrier's stand-in is asked by the suite."""
 
     base_url = ""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str]] = []
         self.faults: dict[int, Fault] = {}
+
+    @property
+    def writes(self) -> int:
+        """Count the requests that are not for reading."""
+        return sum(method != "GET" for method, _ in self.requests)
+
+    @abstractmethod
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """Take a request; for ``respx``."""
+
+    @abstractmethod
+    def state(self) -> dict[str, list[str]]:
+        """Tell all that is there, ids replaced by what they stand for."""
+
+    @abstractmethod
+    def route_elsewhere(self, number: str) -> None:
+        """Use a number for something else, as somebody might have done by hand."""
+
+
+class RecordStandin(Standin):
+    """One that keeps records of JSON; each carrier says what is done with them."""
+
+    def __init__(self) -> None:
+        super().__init__()
         #: Collection -> id -> record.
         self.records: dict[str, dict[str, Json]] = {}
         self._ids = itertools.count(1001)
@@ -62,11 +87,6 @@ class Standin:
         body = cast(Json, json.loads(request.content)) if request.content else {}
         told = self.handle(request.method, path, dict(request.url.params), body)
         return told if fault is None else _failed(fault, request)
-
-    @property
-    def writes(self) -> int:
-        """Count the requests that are not for reading."""
-        return sum(method != "GET" for method, _ in self.requests)
 
     def state(self) -> dict[str, list[str]]:
         """Tell all that is there, ids replaced by what they stand for."""
@@ -90,29 +110,37 @@ class Standin:
 
     # What each carrier does in its own way.
 
+    @abstractmethod
     def knows(self, request: httpx.Request) -> bool:
         """Tell whether the credentials are right."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refusal(self, words: str) -> Json:
         """Put words into the carrier's form of an error."""
-        raise NotImplementedError
 
+    @abstractmethod
     def name_of(self, collection: str, record: Json) -> str:
         """Tell what a record is called."""
-        raise NotImplementedError
 
+    @abstractmethod
     def handle(self, method: str, path: str, query: dict[str, str], body: Json) -> httpx.Response:
         """Do what is asked."""
-        raise NotImplementedError
-
-    def route_elsewhere(self, number: str) -> None:
-        """Use a number for something else, as somebody might have done by hand."""
-        raise NotImplementedError
 
     def not_found(self) -> httpx.Response:
         """Say that there is no such thing."""
         return httpx.Response(404, json=self.refusal("Not found"))
+
+    def in_use(self, id: str) -> httpx.Response | None:
+        """Refuse to take away what something else refers to."""
+        others = (
+            record
+            for records in self.records.values()
+            for other, record in records.items()
+            if other != id
+        )
+        if all(_named(record, {id: ""}) == record for record in others):
+            return None
+        return httpx.Response(409, json=self.refusal("It is in use"))
 
     def unknown_fields(self, body: Json, documented: set[str]) -> httpx.Response | None:
         """Refuse what the carrier's documentation does not have."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from dialer.calls.rooms import Dispatch, ParticipantKind, RoomMember, RoomState
 from dialer.calls.signals import LocalSignals
 from dialer.workers.presence import LiveWorker
+from telephony.bridge_hold import Hold
 from telephony.errors import Unavailable
 from telephony.worker_contract import PRESENCE_EXPIRY, WorkerPresence
 
@@ -56,6 +57,8 @@ class FakeRooms:
         self.redispatched: list[str] = []
         #: Rooms whose server died: listed, and nobody answers for them.
         self.orphaned: set[str] = set()
+        #: Phones that the bridge let go of, and the lists still name.
+        self.let_go: set[tuple[str, str]] = set()
         #: Rooms that the lists forgot and that live on.
         self.unlisted: set[str] = set()
         #: Clear to make LiveKit take its time with new rooms.
@@ -132,6 +135,12 @@ class FakeRooms:
         if room not in self.rooms or room in self.unlisted:
             return []
         return [*self.rooms[room].members.values()]
+
+    async def hold(self, room: str, identity: str) -> Hold:
+        """Ask the bridge whether it still holds a phone."""
+        if self.down or room not in self.rooms or identity not in self.rooms[room].members:
+            return Hold.UNKNOWN
+        return Hold.LET_GO if (room, identity) in self.let_go else Hold.THERE
 
     def token(self, room: str, identity: str, ttl: timedelta) -> str:
         """Make something that looks like a token."""

@@ -1,4 +1,4 @@
-"""A server behind the firewall and a world around it, in network namespaces of their own.
+"""A server behind the firewall, and the world around it that knocks at every port.
 
 ``unshare -rn python -m tests.kit.firewall_lab NFTABLES_CONF``: reads probes as JSON from standard
 input, sends each from the world, and prints for each whether it arrived.
@@ -7,7 +7,6 @@ input, sends each from the world, and prints for each whether it arrived.
 from __future__ import annotations
 
 import json
-import os
 import selectors
 import socket
 import subprocess
@@ -15,9 +14,11 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, NamedTuple
 
-SERVER = "203.0.113.1"
+from tests.kit.outside import SERVER, World, run, world
+
 #: Admitted from everywhere by the rules: when these have arrived, so has what was sent before.
 LAST_UDP, LAST_TCP = 7882, 443
 _PATIENCE = 30.0
@@ -34,15 +35,11 @@ class Probe(NamedTuple):
 
 def main(arguments: Sequence[str]) -> None:
     """Ask each probe of stdin."""
-    [rules] = arguments
+    rules = Path(arguments[0])
     probes = [Probe(*found) for found in json.load(sys.stdin)]
-    with subprocess.Popen(["unshare", "-n", "sleep", "300"]) as world:
-        try:
-            _lay_cable(world.pid, sorted({probe.source for probe in probes}))
-            _run("nft", "-f", rules)
-            print(json.dumps(_ask(world.pid, probes)))
-        finally:
-            world.kill()
+    with world(sorted({probe.source for probe in probes})) as there:
+        run("nft", "-I", str(rules.parents[1]), "-f", str(rules))
+        print(json.dumps(_ask(there, probes)))
 
 
 def send(text: str) -> None:
@@ -63,7 +60,7 @@ def send(text: str) -> None:
     time.sleep(_PATIENCE)
 
 
-def _ask(world: int, probes: list[Probe]) -> list[bool]:
+def _ask(there: World, probes: list[Probe]) -> list[bool]:
     last = [Probe("udp", probes[0].source, 40_000, LAST_UDP)]
     last += [Probe("tcp", probes[0].source, 40_000, LAST_TCP)]
     everything = [*probes, *last]
@@ -73,9 +70,7 @@ def _ask(world: int, probes: list[Probe]) -> list[bool]:
             listeners.register(stack.enter_context(_listener(protocol, port)), selectors.EVENT_READ)
         command = "import sys; from tests.kit.firewall_lab import send; send(sys.argv[1])"
         words = [sys.executable, "-c", command, json.dumps(everything)]
-        sender = stack.enter_context(
-            subprocess.Popen(["nsenter", f"--target={world}", "--net", *words])
-        )
+        sender = stack.enter_context(subprocess.Popen(there.inside(*words)))
         stack.callback(sender.kill)
         arrived = _collect(listeners, {len(probes), len(probes) + 1}, everything)
     return [number in arrived for number in range(len(probes))]
@@ -111,28 +106,6 @@ def _listener(protocol: str, port: int) -> socket.socket:
     if protocol == "tcp":
         one.listen(16)
     return one
-
-
-def _lay_cable(world: int, sources: list[str]) -> None:
-    while os.readlink(f"/proc/{world}/ns/net") == os.readlink("/proc/self/ns/net"):
-        time.sleep(0.01)
-    _run("ip", "link", "set", "lo", "up")
-    _run("ip", "link", "add", "name", "inside0", "type", "veth", "peer", "name", "outside0")
-    _run("ip", "link", "set", "outside0", "netns", str(world))
-    _run("ip", "address", "add", f"{SERVER}/32", "dev", "inside0")
-    _run("ip", "link", "set", "inside0", "up")
-    for source in sources:
-        _run("ip", "route", "add", f"{source}/32", "dev", "inside0", "src", SERVER)
-    outside = ("nsenter", f"--target={world}", "--net")
-    for source in sources:
-        _run(*outside, "ip", "address", "add", f"{source}/32", "dev", "outside0")
-    _run(*outside, "ip", "link", "set", "outside0", "up")
-    _run(*outside, "ip", "route", "add", f"{SERVER}/32", "dev", "outside0")
-
-
-def _run(*command: str) -> None:
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    subprocess.run(command, check=True, env={**os.environ, "PATH": path})
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from agent.desk import Desk
 from agent.dialer_client import PermitAnswer
 from agent.job import Call
 from agent.phone_leg import CALL_STATUS
+from telephony.bridge_hold import Hold
 from telephony.call import CallType, Direction
 from telephony.dial_request import Rescue
 from telephony.events import Data, EventType
@@ -87,6 +88,10 @@ class World:
         self.quietly = False
         self.can_apologise = True
         self.current = True
+        self.hold = Hold.THERE
+        #: Whether the dialer takes a caller whom the agent cannot answer, and what it was told.
+        self.takes_callers = False
+        self.offered_back: list[bool] = []
         self.events: list[tuple[EventType, Data | None]] = []
         self.deleted: list[str] = []
         #: Whether the room was still there each time the agent's tracks were taken out of it.
@@ -97,6 +102,7 @@ class World:
         self.invite: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         monkeypatch.setattr(desk.utils.http_context, "http_session", lambda: None)
         monkeypatch.setattr(desk.api, "LiveKitAPI", self._livekit)
+        monkeypatch.setattr(desk, "BridgeHold", self._bridge_hold)
         monkeypatch.setattr(job, "Conversation", self._converse)
         context = SimpleNamespace(
             room=self.room, connect=self._nothing, shutdown=self._stop, job=None
@@ -134,6 +140,12 @@ class World:
             sip=SimpleNamespace(create_sip_participant=self._invite),
         )
 
+    def _bridge_hold(self, *_: object, **__: object) -> Any:
+        return SimpleNamespace(ask=self._ask_bridge)
+
+    async def _ask_bridge(self, room: str, identity: str) -> Hold:
+        return self.hold
+
     async def _nothing(self, **_: object) -> None:
         pass
 
@@ -166,6 +178,10 @@ class World:
 
     async def take_over(self, _: object) -> bool:
         return self.current
+
+    async def hand_over(self, _: object, *, can_apologise: bool) -> bool:
+        self.offered_back.append(can_apologise)
+        return self.takes_callers
 
     async def is_current(self, _: object) -> bool:
         return self.current

@@ -1,32 +1,60 @@
-"""The gateway's store of trunks, in memory."""
+"""What the gateway keeps of a file, in memory."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
-from trunks.gateway import KeptTrunk, Store
+from trunks.gateway import Store
+from trunks.kept import InboundTrunk, KeptNumber, KeptTrunk
+
+K = TypeVar("K")
+
+
+class InMemory(Generic[K]):
+    """The port ``trunks.gateway.Shelf`` over a mapping of names to things."""
+
+    def __init__(self, kept: dict[str, K]) -> None:
+        self._kept = kept
+
+    async def put(self, kept: Any, /) -> None:
+        """Keep a thing, in place of one with the same name."""
+        self._kept[kept.name] = kept
+
+    async def list(self) -> Sequence[K]:
+        """List all."""
+        return list(self._kept.values())
+
+    async def remove(self, name: str, /) -> bool:
+        """Forget one."""
+        return self._kept.pop(name, None) is not None
 
 
 @dataclass(slots=True)
 class KeptTrunks:
-    """The port ``trunks.gateway.Store``."""
+    """The port ``trunks.gateway.Store``; ``kept`` are the trunks that calls leave by."""
 
     kept: dict[str, KeptTrunk] = field(default_factory=dict[str, KeptTrunk])
+    kept_inbound: dict[str, InboundTrunk] = field(default_factory=dict[str, InboundTrunk])
+    kept_numbers: dict[str, KeptNumber] = field(default_factory=dict[str, KeptNumber])
     is_open: bool = False
 
-    async def put(self, trunk: KeptTrunk) -> None:
-        """Keep a trunk, in place of one with the same name."""
-        self.kept[trunk.name] = trunk
+    @property
+    def trunks(self) -> InMemory[KeptTrunk]:
+        """Give the trunks that calls leave by."""
+        return InMemory(self.kept)
 
-    async def list(self) -> Sequence[KeptTrunk]:
-        """List all."""
-        return list(self.kept.values())
+    @property
+    def inbound_trunks(self) -> InMemory[InboundTrunk]:
+        """Give the trunks that calls come in by."""
+        return InMemory(self.kept_inbound)
 
-    async def remove(self, name: str) -> bool:
-        """Forget one."""
-        return self.kept.pop(name, None) is not None
+    @property
+    def numbers(self) -> InMemory[KeptNumber]:
+        """Give our numbers."""
+        return InMemory(self.kept_numbers)
 
     @asynccontextmanager
     async def opened(self) -> AsyncGenerator[Store]:

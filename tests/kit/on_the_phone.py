@@ -1,10 +1,11 @@
-"""Bring a call as far as the answer."""
+"""Bring a call as far as the answer, or as the first sound at the phone."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.until import until_sync
 
@@ -16,6 +17,16 @@ def on_the_phone(gateway: Gateway, number: str, **fields: Any) -> tuple[dict[str
     call = _answered_or_over(gateway, placed["id"])
     assert call["status"] == "in_progress", gateway.events(call["id"])
     return call, since
+
+
+def until_heard(ledger: CarrierLedger, number: str, since: datetime) -> CarrierCall:
+    """Wait until the phone of the one call to a number hears somebody; gives its record."""
+
+    def heard() -> CarrierCall | None:
+        seen = ledger.only_call(number, since=since)
+        return seen if seen.rtp.get("first_audible_at") else None
+
+    return until_sync(heard, 30, what="somebody is heard at the phone")
 
 
 def _answered_or_over(gateway: Gateway, call_id: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import base64
 
 import httpx
 
-from tests.kit.carrier_standin import Json, Standin
+from tests.kit.carrier_standin import Json, RecordStandin
 
 #: Collection -> its path, the name of its ids and its fields.
 _COLLECTIONS = {
@@ -39,7 +39,7 @@ _COLLECTIONS = {
 _PAGE_MOST = 20
 
 
-class PlivoStandin(Standin):
+class PlivoStandin(RecordStandin):
     """One account; ``MA-ID`` and ``TOKEN`` open it."""
 
     auth_id = "MA-ID"
@@ -79,6 +79,8 @@ class PlivoStandin(Standin):
         if (refused := self.unknown_fields(body, fields) or self._incomplete(body, id)) is not None:
             return refused
         if method == "DELETE":
+            if (used := self.in_use(id)) is not None:
+                return used
             del records[id]
             return httpx.Response(204)
         if collection == "numbers":
@@ -116,7 +118,8 @@ class PlivoStandin(Standin):
             "fallback_uri_uuid": "uris",
         }
         for name, collection in refs.items():
-            if name in body and body[name] not in self.records[collection]:
+            taken_off = id and name == "fallback_uri_uuid" and name in body and body[name] is None
+            if name in body and not taken_off and body[name] not in self.records[collection]:
                 return httpx.Response(422, json=self.refusal(f"{name} is unknown"))
         needed = {"inbound": "primary_uri_uuid", "outbound": "credential_uuid"}
         missing = needed.get(str(body.get("trunk_direction")))

@@ -32,6 +32,10 @@ def server() -> Generator[str]:
     started = kept.get_server(folder, cleanup_mode="delete")
     try:
         url: str = started.get_uri()
+        # It may be killed, and then has all that it told the kernel; the machine stays up.
+        for setting in ("fsync", "full_page_writes"):
+            _execute(url, f"ALTER SYSTEM SET {setting} = off")
+        _execute(url, "SELECT pg_reload_conf()")
         _execute(url, f"CREATE DATABASE {_TEMPLATE}")
         migrations.upgrade(_named(url, _TEMPLATE))
         yield url

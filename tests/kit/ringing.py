@@ -14,6 +14,7 @@ from agent.dialer_client import PermitAnswer
 from agent.ending import End
 from agent.phone_leg import CALL_STATUS
 from agent.sip_leg import SipLeg
+from telephony.bridge_hold import Hold
 from telephony.call import CallType
 from telephony.dial_request import AgentConfig, DialRequest, Limits
 from telephony.events import Data, EventType
@@ -47,7 +48,11 @@ class Room:
     def __init__(self) -> None:
         self.local_participant = SimpleNamespace(track_publications={"TR_agent": None})
         self.remote_participants: dict[str, Any] = {}
+        self.connected = True
         self._listeners: dict[str, list[Callable[..., None]]] = {}
+
+    def isconnected(self) -> bool:
+        return self.connected
 
     def on(self, event: str, callback: Callable[..., None]) -> None:
         self._listeners.setdefault(event, []).append(callback)
@@ -126,6 +131,8 @@ class Case:
     def __init__(self, ring: int = 5, *, other_trunks: bool = False) -> None:
         self.room, self.bridge, self.end = Room(), Bridge(), End()
         self.rooms = Rooms()
+        #: What the bridge's end of the call is found to be, and how often that was asked.
+        self.hold, self.questions = Hold.THERE, 0
         self.events: list[EventType] = []
         self.given_back, self.taken_back = 0, True
         self.why: ReturnReason | None = None
@@ -137,7 +144,13 @@ class Case:
             sip=cast("Any", self.bridge),
             give_back=self.give_back,
             rooms=cast("Any", self.rooms),
+            ask_bridge=self.ask_bridge,
         )
+
+    async def ask_bridge(self, room: str, identity: str) -> Hold:
+        assert (room, identity) == (self.room.name, self.leg.identity)
+        self.questions += 1
+        return self.hold
 
     async def give_back(self, why: ReturnReason) -> bool:
         self.given_back += 1
@@ -163,11 +176,6 @@ class Case:
             {CALL_STATUS: status},
             SimpleNamespace(identity="callee", attributes={CALL_STATUS: status}),
         )
-
-    def rate(self, quality: rtc.ConnectionQuality, identity: str = "callee") -> None:
-        """Have LiveKit rate somebody's connection."""
-        rated = SimpleNamespace(identity=identity)
-        self.room.tell("connection_quality_changed", rated, quality)
 
     def publish(self, identity: str = "callee") -> None:
         """Have somebody publish a track."""

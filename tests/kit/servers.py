@@ -6,6 +6,7 @@ The sandbox starts the whole; these start just what a contract or an adapter nee
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import socket
@@ -24,11 +25,23 @@ LIVEKIT_KEY = "testkey"
 LIVEKIT_SECRET = "a-secret-of-the-tests-with-32-characters"
 
 
+#: Given before, and perhaps not listened on yet.
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """Find a TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Find a TCP port that nobody listens on, and that nobody else of this run was given."""
+    # Processes that run tests at once start their servers at once: each has ports of its own.
+    sharing = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    share = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        # Two neighbours go together: the kernel gives even and odd ones for different uses.
+        if port // 2 % sharing == share and port not in _given:
+            _given.add(port)
+            return port
 
 
 def binary(name: str) -> str:

@@ -22,10 +22,13 @@ from dialer.calls.pacing import RollingPacer
 from dialer.calls.permit import permit
 from dialer.calls.reap import Reaper
 from dialer.calls.record import Fact, record
-from dialer.calls.rescue import Rescuer
+from dialer.calls.rescue import Elsewhere, Rescuer
 from dialer.calls.returning import take_back, withdraw
 from dialer.calls.rooms import ParticipantKind
 from dialer.ingest.worker_events import Batch, Stored, store
+from dialer.livekits.choice import LiveKits
+from dialer.livekits.livekit import LiveKit, Realm
+from dialer.livekits.rooms import RoomsOfAll
 from dialer.tenants.tokens import AttemptGrant, Tokens
 from dialer.workers.jobs import Jobs
 from telephony.call import (
@@ -65,6 +68,15 @@ class Switchboard:
         self.signals = InMemorySignals()
         self.jobs = Jobs()
         self.trunk = FakeLines()
+        self.livekits = LiveKits(
+            LiveKit(
+                realm=Realm("tel"),
+                rooms=self.rooms,
+                trunks=self.trunk,
+                presence=self.presence,
+                jobs=self.jobs,
+            )
+        )
         self.pacer = RollingPacer(clock=lambda: self.clock().timestamp())
         self.tokens = Tokens("token-secret-of-the-tests-32-and-more", now=self.clock)
         self.agents = agents.parse(AGENTS)
@@ -77,11 +89,9 @@ class Switchboard:
         """Make a dispatcher, as a second process would have one."""
         given = Collaborators(
             database=self.database,
-            rooms=self.rooms,
+            rooms=RoomsOfAll(self.livekits),
             signals=self.signals,
-            presence=self.presence,
-            jobs=self.jobs,
-            trunks=self.trunk,
+            livekits=self.livekits,
             agents=self.agents,
             tokens=self.tokens,
             rules=self.rules,
@@ -90,17 +100,19 @@ class Switchboard:
         )
         return Dispatcher(given, pacer=self.pacer)
 
-    def another_rescuer(self) -> Rescuer:
+    def another_rescuer(self, elsewhere: Elsewhere | None = None) -> Rescuer:
         """Make a rescuer that has heard nothing yet."""
         return Rescuer(
             database=self.database,
             rooms=self.rooms,
+            realm=self.livekits.own.realm,
             signals=self.signals,
             presence=self.presence,
             agents=self.agents,
             tokens=self.tokens,
             agent_name=self.rules.agent_name,
             now=self.clock,
+            elsewhere=elsewhere,
         )
 
     def another_reaper(self) -> Reaper:
@@ -109,7 +121,7 @@ class Switchboard:
             database=self.database,
             rooms=self.rooms,
             signals=self.signals,
-            deployment=self.rules.deployment,
+            realm=self.livekits.own.realm,
             agent_lost=self.dispatcher.agent_lost,
             agent_left=self.rescuer.agent_left,
             now=self.clock,
@@ -130,7 +142,8 @@ class Switchboard:
 
     async def place(self, *, tenant: str = "default", **fields: Any) -> str:
         """Queue a call; no two in the same moment."""
-        now, call, attempt = self.clock.forward(0.001), new_call_id(), new_attempt_id()
+        now = self.clock.forward(0.001)
+        call, attempt = new_call_id(now), new_attempt_id(now)
         values: dict[str, Any] = {
             "tenant_id": tenant,
             "id": call,
@@ -327,7 +340,6 @@ async def switchboard(
 ) -> AsyncGenerator[Switchboard]:
     """Set one up; ``create`` makes the tables."""
     values: dict[str, Any] = {
-        "deployment": "tel",
         "agent_name": "telephony",
         "join_timeout": timedelta(seconds=3),
     }

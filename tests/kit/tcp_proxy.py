@@ -11,9 +11,12 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 Address = tuple[str, int]
+#: A server on a socket of this machine is reached over TCP all the same.
+Upstream = Address | Path
 #: ``stall``: replies stop, requests still arrive. ``half_open``: nothing passes, and nobody is
 #: told. ``reset``: the connection is reset before the request passes. ``lag``: all is late.
 Kind = Literal["stall", "half_open", "reset", "lag"]
@@ -43,7 +46,7 @@ class _Connection:
 class TcpProxy:
     """One listening port in front of one server; safe to use from any thread."""
 
-    def __init__(self, upstream: Callable[[], Address], *, seed: int = 0) -> None:
+    def __init__(self, upstream: Callable[[], Upstream], *, seed: int = 0) -> None:
         self._upstream = upstream
         self._random = random.Random(seed)
         self._faults: tuple[Fault, ...] = ()
@@ -90,7 +93,7 @@ class TcpProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         try:
-            upstream, server = await asyncio.open_connection(*self._upstream())
+            upstream, server = await _connect(self._upstream())
         except OSError:
             _reset(client)
             return
@@ -148,6 +151,12 @@ class TcpProxy:
     async def _lag(self, both: _Connection) -> None:
         for fault in self._active(both, "lag"):
             await asyncio.sleep(fault.seconds * self._random.uniform(0.5, 1.5))
+
+
+async def _connect(upstream: Upstream) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if isinstance(upstream, Path):
+        return await asyncio.open_unix_connection(upstream)
+    return await asyncio.open_connection(*upstream)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

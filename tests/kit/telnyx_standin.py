@@ -10,7 +10,7 @@ import math
 
 import httpx
 
-from tests.kit.carrier_standin import Json, Standin
+from tests.kit.carrier_standin import Json, RecordStandin
 
 _FIELDS = {
     "outbound_voice_profiles": {
@@ -42,7 +42,7 @@ _NAMES = {
 _PAGE_MOST = 250
 
 
-class TelnyxStandin(Standin):
+class TelnyxStandin(RecordStandin):
     """One account; ``API-KEY`` opens it."""
 
     base_url = "https://api.telnyx.com/v2"
@@ -81,6 +81,8 @@ class TelnyxStandin(Standin):
         if refused is not None:
             return refused
         if method == "DELETE":
+            if (used := self.in_use(id)) is not None:
+                return used
             del records[id]
             return httpx.Response(200, json={"data": {"id": id}})
         if method == "POST":

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dialer.calls.pacing import RollingPacer
 from dialer.routing.trunk import OUTBOUND, Line, Trunk
 from telephony.errors import Unavailable
+from trunks.kept import InboundTrunk
 
 
 def trunk(name: str = OUTBOUND, **fields: Any) -> Trunk:
@@ -40,6 +42,13 @@ class FakeLines:
         }
 
 
+class OneAmongSeveral(RollingPacer):
+    """The pace of one process among several: a token that it gives back is at once another's."""
+
+    async def give_back(self, trunk: str) -> None:
+        """Lose it."""
+
+
 class InMemoryTrunks:
     """The port ``dialer.routing.store.Trunks`` in memory."""
 
@@ -57,3 +66,17 @@ class InMemoryTrunks:
     async def remove(self, name: str) -> bool:
         """Forget a trunk."""
         return self.kept.pop(name, None) is not None
+
+
+def inbound_trunk(name: str = "main", **changes: Any) -> InboundTrunk:
+    """Give a trunk that calls come in by."""
+    fields: dict[str, Any] = {
+        "deployment": "acme",
+        "numbers": ("+14155550190",),
+        "allowed_addresses": ("203.0.113.0/24",),
+        "username": "",
+        "password": "",
+        "encryption": "disable",
+        "agent_name": "telephony",
+    }
+    return InboundTrunk(name=name, **fields | changes)

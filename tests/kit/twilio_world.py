@@ -72,6 +72,15 @@ def an_outbound(**fields: Any) -> dict[str, Any]:
     }
 
 
+#: A trunk with all that the file can ask for.
+FULL = a_trunk(
+    cnam=True,
+    transfer="sip-only",
+    disaster_recovery_url="https://example.com/sorry",
+    recording="from-answer",
+)
+
+
 def an_account(*numbers: str) -> TwilioStandIn:
     """Have an account with numbers."""
     twilio = TwilioStandIn()

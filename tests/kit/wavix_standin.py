@@ -10,7 +10,7 @@ import math
 
 import httpx
 
-from tests.kit.carrier_standin import Json, Standin
+from tests.kit.carrier_standin import Json, RecordStandin
 
 _REQUIRED = {
     "label",
@@ -32,7 +32,7 @@ _FIELDS = {
 _ITEMS = {"trunks": "sip_trunks", "numbers": "items"}
 
 
-class WavixStandin(Standin):
+class WavixStandin(RecordStandin):
     """One account; ``API-KEY`` opens it."""
 
     base_url = "https://api.wavix.com"

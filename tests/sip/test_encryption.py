@@ -12,14 +12,28 @@ from typing import Any
 
 import pytest
 from livekit import api
+from pydantic import SecretStr
 
+from dialer.adapters.probing_phone import ProbingPhone
 from sandbox.certificates import Authority
-from tests.kit.by_livekit_alone import call_in, desk, dialling, hang_up_in, record_of
+from tests.kit.by_livekit_alone import (
+    call_in,
+    desk,
+    dialling,
+    hang_up_in,
+    outbound_trunk,
+    record_of,
+)
 from tests.kit.carrier_ledger import CarrierCall, CarrierLedger
 from tests.kit.gateway import Gateway
 from tests.kit.processes import processes, times_ready
 from tests.kit.running import sandbox
+from tests.kit.sip_answerer import over_tcp, saying
 from tests.kit.until import until, until_sync
+from trunks.desired import LiveKit
+from trunks.doctor import handshake
+from trunks.doctor.calling import cause_of
+from trunks.doctor.subject import Subject
 
 SRTP_ONLY = "+14155550160"
 NO_SRTP = "+14155550161"
@@ -58,15 +72,23 @@ def test_a_call_over_tls_and_srtp_is_rung_once_heard_by_both_and_never_in_clear(
     gateway: Gateway, ledger: CarrierLedger
 ) -> None:
     since = datetime.now(UTC)
-    ended = gateway.until_ended(gateway.place(SRTP_ONLY)["id"], timeout=120)
+    call_id = gateway.place(SRTP_ONLY)["id"]
+    gateway.until_status(call_id, "in_progress")
+    until_sync(lambda: callees(gateway, call_id), 60, what="the agent hears the phone")
+    gateway.hang_up(call_id)
+    ended = gateway.until_ended(call_id)
 
     assert ended["outcome"] == "completed", gateway.events(ended["id"])
     call = complete(ledger, SRTP_ONLY, since)
     assert call.invites == 1
     assert never_in_clear(call), call.raw
     assert call.rtp["packets_audible"] > 50, "the greeting did not reach the phone"
-    spoken = [turn for turn in gateway.turns(ended["id"]) if turn["speaker"] == "callee"]
-    assert spoken, "the agent did not hear the phone"
+    assert callees(gateway, call_id)[0]["text"]
+
+
+def callees(gateway: Gateway, call_id: str) -> list[dict[str, Any]]:
+    """List what the agent understood of the callee."""
+    return [turn for turn in gateway.turns(call_id) if turn["speaker"] == "callee"]
 
 
 @pytest.mark.slow
@@ -90,7 +112,7 @@ def test_a_carrier_that_answers_srtp_in_clear_is_not_spoken_to(
     since = datetime.now(UTC)
     ended = gateway.until_ended(gateway.place(ANSWERS_IN_CLEAR)["id"])
 
-    assert (ended["outcome"], ended["ended_reason"]) == ("failed", "carrier_error")
+    assert (ended["outcome"], ended["ended_reason"]) == ("failed", "trunk_misconfigured")
     call = complete(ledger, ANSWERS_IN_CLEAR, since)
     assert call.invites == 1
     assert call.rtp["packets_received"] == 0, "the carrier was spoken to in clear"
@@ -104,7 +126,7 @@ def test_a_carrier_whose_certificate_nobody_vouches_for_is_told_nothing(
     since = datetime.now(UTC)
     with impostor(running, tmp_path):
         ended = gateway.until_ended(gateway.place(TALKS)["id"])
-        assert (ended["outcome"], ended["ended_reason"]) == ("failed", "carrier_error")
+        assert (ended["outcome"], ended["ended_reason"]) == ("failed", "trunk_misconfigured")
         assert ledger.calls(TALKS, since=since) == []
         permits = [e for e in gateway.events(ended["id"]) if e["type"] == "call.dialing"]
         assert len(permits) == 1, "it was dialled again"
@@ -112,6 +134,42 @@ def test_a_carrier_whose_certificate_nobody_vouches_for_is_told_nothing(
     # With its own certificate the carrier is called again, and no bridge had to be restarted.
     ended = gateway.until_ended(gateway.place(SRTP_ONLY)["id"], timeout=120)
     assert ended["outcome"] == "completed", gateway.events(ended["id"])
+
+
+@pytest.mark.slow
+async def test_the_doctor_explains_a_foreign_authority_and_an_answer_in_clear(
+    running: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted = Authority(Path(running["certificates_dir"])).certificate
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    livekit = LiveKit(
+        url=running["livekit_url"],
+        api_key=running["livekit_api_key"],
+        api_secret=SecretStr(running["livekit_api_secret"]),
+    )
+    trunk = Subject(
+        name="main",
+        origin="the file",
+        livekit_name="main",
+        address=running["carrier_address"],
+        transport="tls",
+    )
+    phone = ProbingPhone(livekit)
+    assert [finding.cause async for finding in handshake.probe(trunk)] == [""]
+    async with outbound_trunk(running, "require") as trunk_id:
+        in_clear = await phone.call(trunk_id, ANSWERS_IN_CLEAR, caller="")
+        with impostor(running, tmp_path):
+            foreign = await phone.call(trunk_id, TALKS, caller="")
+            shown = [finding async for finding in handshake.probe(trunk)]
+    async with (
+        over_tcp(saying("400 Bad Request"), greeting=b"SIP/2.0 400 Bad Request\r\n\r\n") as plain,
+        outbound_trunk(running, "require", f"127.0.0.1:{plain.port}") as trunk_id,
+    ):
+        no_tls = await phone.call(trunk_id, TALKS, caller="")
+    assert cause_of(no_tls) == "no_tls", no_tls
+    assert cause_of(in_clear) == "answered_in_clear", in_clear
+    assert cause_of(foreign) == "unknown_authority", foreign
+    assert [finding.cause for finding in shown] == ["unknown_authority"]
 
 
 @contextmanager

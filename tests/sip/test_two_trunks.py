@@ -2,89 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from livekit import api
 
-from dialer.adapters.database import Database
-from dialer.routing.sealing import Sealing
-from dialer.routing.store import TrunkStore
-from dialer.routing.trunk import Trunk
+from tests.kit.calling_in import OUR_NUMBER, Caller, callable_in, numbers
 from tests.kit.carrier_ledger import CarrierLedger
 from tests.kit.gateway import Gateway
+from tests.kit.more_trunks import first_trunk
 from tests.kit.refusing_carrier import refusing_carrier
-from tests.kit.trunks import trunk
 from tests.kit.until import until_sync
 
 #: Answers, and hangs up after a second.
 CALLEE = "+14155550112"
 #: The one of the sandbox's settings, which goes to the simulated carrier.
 OWN = "outbound"
-
-
-def _kept(running: dict[str, Any], *, put: Trunk | None = None, remove: str = "") -> None:
-    async def change() -> None:
-        database = Database(running["database_url"])
-        try:
-            # Without a password there is nothing to seal.
-            store = TrunkStore(database, Sealing([]), now=lambda: datetime.now(UTC))
-            if put is not None:
-                await store.put(put)
-            else:
-                await store.remove(remove)
-        finally:
-            await database.close()
-
-    asyncio.run(change())
-
-
-def _names_in_livekit(running: dict[str, Any]) -> set[str]:
-    async def names() -> set[str]:
-        async with api.LiveKitAPI(
-            running["livekit_url"], running["livekit_api_key"], running["livekit_api_secret"]
-        ) as livekit:
-            listed = await livekit.sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest())
-            return {one.name for one in listed.items}
-
-    return asyncio.run(names())
-
-
-def _figures(gateway: Gateway, name: str) -> list[str]:
-    answer = gateway.http.get("/metrics")
-    answer.raise_for_status()
-    return [line for line in answer.text.splitlines() if f'trunk="{name}"' in line]
-
-
-@contextmanager
-def _first_trunk(running: dict[str, Any], gateway: Gateway, **fields: Any) -> Generator[str]:
-    """Have a trunk that goes before the sandbox's own, until the block ends."""
-    wanted: dict[str, Any] = {"numbers": _numbers(gateway), "priority": 1, **fields}
-    first = trunk(**wanted)
-    _kept(running, put=first)
-    try:
-        until_sync(
-            lambda: first.livekit_name in _names_in_livekit(running), 30, what="LiveKit has it"
-        )
-        yield first.name
-    finally:
-        _kept(running, remove=first.name)
-        gone = f"{first.name} is no longer used"
-        until_sync(lambda: not _carried(gateway, first.name), 30, what=gone)
-
-
-def _carried(gateway: Gateway, name: str) -> list[str]:
-    return [line for line in _figures(gateway, name) if line.startswith("telephony_trunk_calls")]
-
-
-def _numbers(gateway: Gateway) -> tuple[str, ...]:
-    newest = gateway.http.get("/calls", params={"limit": 1}).json()["calls"]
-    return (newest[0]["caller_id"],) if newest else ("+14155550190",)
 
 
 def _told(gateway: Gateway, call_id: str, event: str) -> list[dict[str, Any]]:
@@ -96,7 +30,7 @@ def _told(gateway: Gateway, call_id: str, event: str) -> list[dict[str, Any]]:
     ("name", "status", "why"),
     [
         ("unavailable", "503 Service Unavailable", "trunk_unavailable"),
-        ("broken", "500 Server Internal Error", "trunk_error"),
+        pytest.param("broken", "500 Server Internal Error", "trunk_error", marks=pytest.mark.slow),
         ("stranger", "403 Forbidden", "trunk_auth"),
         ("busy-trunk", "503 CPS limit exceeded", "too_fast"),
     ],
@@ -112,7 +46,7 @@ def test_a_call_that_one_trunk_refuses_leaves_by_the_other_and_rings_once(
     since = datetime.now(UTC)
     with (
         refusing_carrier(status) as refusing,
-        _first_trunk(running, gateway, name=name, address=refusing.address),
+        first_trunk(running, gateway, name=name, address=refusing.address),
     ):
         call = gateway.until_ended(gateway.place(CALLEE)["id"])
     assert (call["outcome"], call["ended_reason"]) == ("completed", "callee_hangup")
@@ -134,7 +68,7 @@ def test_a_trunk_at_which_nobody_listens_costs_no_call(
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
-        with _first_trunk(running, gateway, name="deaf", address=address, transport="tcp"):
+        with first_trunk(running, gateway, name="deaf", address=address, transport="tcp"):
             call = gateway.until_ended(gateway.place(CALLEE)["id"])
     assert (call["outcome"], call["trunk"]) == ("completed", OWN), gateway.events(call["id"])
     assert ledger.only_call(CALLEE, since=since).invites == 1
@@ -143,7 +77,10 @@ def test_a_trunk_at_which_nobody_listens_costs_no_call(
 @pytest.mark.fault("F19")
 @pytest.mark.parametrize(
     ("name", "status", "reason"),
-    [("callee-busy", "486 Busy Here", "busy"), ("no-codec", "488 Not Acceptable Here", "codec")],
+    [
+        ("callee-busy", "486 Busy Here", "busy"),
+        pytest.param("no-codec", "488 Not Acceptable Here", "codec", marks=pytest.mark.slow),
+    ],
 )
 def test_what_the_callees_side_says_is_the_end_and_the_other_trunk_is_not_asked(
     name: str,
@@ -156,9 +93,43 @@ def test_what_the_callees_side_says_is_the_end_and_the_other_trunk_is_not_asked(
     since = datetime.now(UTC)
     with (
         refusing_carrier(status) as refusing,
-        _first_trunk(running, gateway, name=name, address=refusing.address),
+        first_trunk(running, gateway, name=name, address=refusing.address),
     ):
         call = gateway.until_ended(gateway.place(CALLEE)["id"])
     assert (call["ended_reason"], call["trunk"]) == (reason, name)
     assert len(refusing.invites) == 1
     assert ledger.calls(CALLEE, since=since) == []
+
+
+@pytest.mark.fault("F19", "F20")
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        pytest.param("refuses", "503 Service Unavailable", marks=pytest.mark.slow),
+        ("too-fast", "503 CPS limit exceeded"),
+    ],
+)
+def test_who_calls_in_waits_for_no_trunk_that_refuses(
+    name: str, status: str, gateway: Gateway, ledger: CarrierLedger, running: dict[str, Any]
+) -> None:
+    since = datetime.now(UTC)
+    numbers(running, "add", OUR_NUMBER)
+    with (
+        callable_in(running, OUR_NUMBER),
+        refusing_carrier(status) as refusing,
+        first_trunk(running, gateway, name=name, address=refusing.address),
+    ):
+        placed = [gateway.place(CALLEE)["id"] for _ in range(3)]
+        until_sync(lambda: refusing.invites, 30, what="the trunk has refused")
+        caller = Caller(running, ledger, gateway, behaviour="long_talk")
+        call_in = caller.call(timeout=40)
+        gateway.until_status(call_in["id"], "in_progress")
+        until_sync(lambda: caller.seen.rtp.get("first_audible_at"), 40, what="the caller hears us")
+        ended = [gateway.until_ended(call_id) for call_id in placed]
+        assert gateway.call(call_in["id"])["status"] == "in_progress"
+        caller.hang_up()
+        assert gateway.until_ended(call_in["id"])["ended_reason"] == "caller_hangup"
+
+    told = [(call["outcome"], call["trunk"], call["attempts"]) for call in ended]
+    assert told == [("completed", OWN, 1)] * 3
+    assert [seen.invites for seen in ledger.calls(CALLEE, since=since)] == [1, 1, 1]

@@ -26,16 +26,32 @@ if given redis_password; then
     export REDIS_URL="redis://:$password@127.0.0.1:$REDIS_PORT/0"
 fi
 
-# Carriers' own credentials, one NAME=value a line, as trunks refer to them.
+# Carriers' own credentials, one NAME=value a line, as files in config/ refer to them; they set
+# nothing else, but for the LiveKit that stands in.
+config=$(dirname "${TRUNKS_FILE:-/config/trunks.yaml}")
+wanted_by_a_file() {
+    case $1 in
+    LIVEKIT_FALLBACK_URL | LIVEKIT_FALLBACK_API_KEY | LIVEKIT_FALLBACK_API_SECRET) return 0 ;;
+    esac
+    grep -qsF "\${$1}" "$config"/*.yaml "$config"/*.yml
+}
 if given carriers_env; then
     while IFS= read -r line || [ -n "$line" ]; do
         case $line in
         '' | '#'*) ;;
         [A-Z]*=*)
-            case ${line%%=*} in
+            name=${line%%=*}
+            case $name in
             *[!A-Z0-9_]*) give_up "carriers_env: a name holds capital letters, digits and _ only" ;;
             esac
-            export "${line?}"
+            if eval "[ -n \"\${$name+set}\" ]"; then
+                give_up "carriers_env: $name is set already, by .env, another secret or a line above"
+            elif wanted_by_a_file "$name"; then
+                export "${line?}"
+            elif [ -d "$config" ]; then
+                # No reason not to start: it may be there before the file is.
+                echo "carriers_env: $name is left out, no .yaml file in config/ says \${$name}" >&2
+            fi
             ;;
         *) give_up "carriers_env: each line is NAME=value" ;;
         esac

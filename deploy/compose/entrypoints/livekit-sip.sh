@@ -40,7 +40,14 @@ where() {
     fi
 }
 
-fetched() { find "$CERTIFICATES_DIR" -name "$SIP_TLS_DOMAIN.crt" 2>/dev/null | head -n 1; }
+# Caddy keeps a folder for each authority that it ever had one from: the newest is the one in use,
+# and its own, of a trial, is none for a carrier.
+fetched() {
+    not_of=local
+    [ "${CERTIFICATES:-}" != internal ] || not_of=none
+    find "$CERTIFICATES_DIR" -name "$SIP_TLS_DOMAIN.crt" ! -path "*/$not_of/*" -exec ls -t {} + 2>/dev/null |
+        head -n 1
+}
 
 # Caddy fetches the certificate, at the very first start beside us, and renews it; the bridge reads it
 # when it starts.

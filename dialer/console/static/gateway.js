@@ -51,17 +51,33 @@ const TYPES = [
   "call.ended",
 ];
 
-// Follow a call's events from its first; an EventSource resumes by itself after a lost connection.
+const AGAIN_MS = 1000;
+
+// Follow a call's events from its first. An EventSource resumes by itself after a lost connection, but
+// never after a refusal, as a proxy gives while the gateway is started anew.
 export function follow(callId, tell) {
-  const source = new EventSource(`/calls/${encodeURIComponent(callId)}/events`);
   const seen = new Set();
+  let source;
+  let over = false;
+  const stop = () => {
+    over = true;
+    source.close();
+  };
   const take = (message) => {
     const event = JSON.parse(message.data);
     if (seen.has(event.sequence)) return;
     seen.add(event.sequence);
     tell(event);
-    if (event.type === "call.ended") source.close();
+    if (event.type === "call.ended") stop();
   };
-  for (const type of TYPES) source.addEventListener(type, take);
-  return () => source.close();
+  const open = () => {
+    if (over) return;
+    source = new EventSource(`/calls/${encodeURIComponent(callId)}/events`);
+    for (const type of TYPES) source.addEventListener(type, take);
+    source.onerror = () => {
+      if (source.readyState === EventSource.CLOSED) setTimeout(open, AGAIN_MS);
+    };
+  };
+  open();
+  return stop;
 }

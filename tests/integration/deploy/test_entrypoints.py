@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 from collections.abc import Callable
@@ -47,6 +48,13 @@ class Entrypoint:
 
     def secret(self, name: str, value: str) -> None:
         (self.service.paths["/run/secrets"] / name).write_text(value)
+
+    def config(self, name: str, text: str) -> None:
+        """Write a file of config/, which this service alone has."""
+        own = self.service.folder / "config" / self.service.name
+        own.mkdir(parents=True, exist_ok=True)
+        (own / name).write_text(text)
+        self.service.paths["/config"] = own
 
     def rendered(self, name: str) -> Path:
         return self.service.paths["/run/gateway"] / name
@@ -227,6 +235,7 @@ def test_the_api_is_given_its_settings(entry: Entry, gateway: Server) -> None:
     awkward = "p@ss/w:o rd'\"$HOME`id`\\"
     found.secret("sip_trunk_password", awkward + "\n")
     found.secret("carriers_env", "# Twilio\nTWILIO_AUTH_TOKEN=a=b c'd\n\nTELNYX_API_KEY=k\n")
+    found.config("trunks.yaml", "a: ${TWILIO_AUTH_TOKEN}\nb: x-${TELNYX_API_KEY}\n")
     settings = given(found)
     database = gateway.secret("postgres_password")
     assert settings["DATABASE_URL"] == f"postgresql://telephony:{database}@127.0.0.1:5432/telephony"
@@ -254,6 +263,41 @@ def test_a_line_of_carriers_that_is_none_is_refused(entry: Entry, line: str) -> 
     assert line not in told
 
 
+def test_what_no_file_refers_to_is_left_out(entry: Entry) -> None:
+    found = entry("api")
+    found.config("trunks.yaml", "a: ${TWILIO_AUTH_TOKEN}\n# PATH_OF TELNYX_API_KEY $PBX ${X_Y}\n")
+    found.config("other.yaml", "a: ${PBX_PASSWORD}\n")
+    left_out = ["TELNYX_API_KEY", "FAILPOINTS_ENABLED", "LD_PRELOAD", "PYTHONPATH", "PBX", "X", "Y"]
+    taken = ["TWILIO_AUTH_TOKEN", "PBX_PASSWORD", "LIVEKIT_FALLBACK_URL"]
+    found.secret("carriers_env", "".join(f"{name}=hidden\n" for name in [*left_out, *taken]))
+    done = found.run("env", "-0")
+    assert done.returncode == 0, done.stderr
+    names = {pair.partition("=")[0] for pair in done.stdout.split("\0")}
+    assert names.isdisjoint(left_out) and names.issuperset(taken)
+    for name in left_out:
+        assert f"carriers_env: {name} is left out" in done.stderr
+    assert "hidden" not in done.stderr
+
+
+def test_where_config_is_not_given_nothing_is_taken_of_it(entry: Entry) -> None:
+    found = entry("prepare")
+    found.secret("carriers_env", "TWILIO_AUTH_TOKEN=x\n")
+    assert "TWILIO_AUTH_TOKEN" not in given(found)
+    assert found.run().stderr == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["DATABASE_URL", "TOKEN_SECRET", "API_HOST", "PATH", "SECRETS_DIR", "TWICE"]
+)
+def test_carriers_override_no_setting(entry: Entry, name: str) -> None:
+    found = entry("api")
+    found.config("trunks.yaml", f"a: ${{{name}}}\nb: ${{TWICE}}\n")
+    found.secret("carriers_env", f"TWICE=hidden\n{name}=hidden\n")
+    told = found.refuses()
+    assert f"carriers_env: {name} is set already" in told
+    assert "hidden" not in told
+
+
 def test_a_worker_is_given_the_token_of_its_name(entry: Entry) -> None:
     found = entry("worker-2")
     assert "no token for worker-2" in found.refuses()
@@ -268,6 +312,28 @@ def test_a_worker_is_given_the_token_of_its_name(entry: Entry) -> None:
 def test_caddy_refuses_a_name_that_would_be_more(entry: Entry, domain: str) -> None:
     for variable in ("API_DOMAIN", "LIVEKIT_DOMAIN", "SIP_TLS_DOMAIN"):
         assert f"{variable} has to be a name" in entry("caddy").refuses(**{variable: domain})
+
+
+@pytest.mark.parametrize("newest", ["acme-old", "acme-new"])
+def test_of_several_authorities_certificates_the_bridge_takes_the_newest(
+    entry: Entry, newest: str
+) -> None:
+    """Also not that of a trial, which no carrier trusts, though it be the youngest."""
+    bridge, name = entry("livekit-sip"), "other.example.com"
+    at = 1_800_000_000
+    for authority in ("acme-old", "acme-new", "local"):
+        folder = bridge.service.paths["/caddy"] / "caddy/certificates" / authority / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.crt").touch()
+        moment = {newest: at, "local": at + 10}.get(authority, at - 10)
+        os.utime(folder / f"{name}.crt", (moment, moment))
+
+    def chosen(**settings: str) -> str:
+        told = bridge.yaml("livekit-sip.yaml", SIP_TLS_DOMAIN=name, **settings)
+        return Path(told["tls"]["certs"][0]["cert_file"]).parent.parent.name
+
+    assert chosen(CERTIFICATES="you@example.com") == newest
+    assert chosen(CERTIFICATES="internal") == "local"
 
 
 @pytest.mark.parametrize("certificates", ["you", "example.com", "external"])

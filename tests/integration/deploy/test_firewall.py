@@ -80,8 +80,8 @@ DROPPED = [
 
 @pytest.fixture(scope="module")
 def rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("nftables")
-    shutil.copyfile(COMPOSE / "nftables.conf", folder / "nftables.conf")
+    folder = tmp_path_factory.mktemp("etc") / "nftables"
+    shutil.copytree(COMPOSE / "nftables", folder)
     (folder / "twilio.nft").write_text(
         f"define carrier_signalling = {{ {SIGNALLING}/30 }}\n"
         f"define carrier_media = {{ {MEDIA}/29 }}\n"
@@ -94,10 +94,9 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def arrived(rules: Path) -> dict[Probe, bool]:
     probes = [*ADMITTED, *DROPPED]
     done = subprocess.run(
-        ["unshare", "-rn", sys.executable, "-m", "tests.kit.firewall_lab", rules.name],
+        ["unshare", "-rn", sys.executable, "-m", "tests.kit.firewall_lab", str(rules)],
         input=json.dumps(probes),
         env=ENVIRONMENT | {"PYTHONPATH": str(PROJECT)},
-        cwd=rules.parent,
         capture_output=True,
         text=True,
         timeout=120,
@@ -116,13 +115,16 @@ def test_nobody_else_does(probe: Probe, arrived: dict[Probe, bool]) -> None:
     assert not arrived[probe]
 
 
-def test_the_example_is_taken_as_it_is_and_twice() -> None:
-    command = "nft --check -f nftables.conf && nft -f nftables.conf && nft -f nftables.conf"
-    listing = f"{command} && nft list table inet gateway"
+def test_the_example_is_taken_as_it_is_and_twice_from_wherever_a_system_starts() -> None:
+    # In the place of /etc, where nft looks by itself, stands the folder that has this one.
+    nft = f"nft -I {COMPOSE}"
+    rules = COMPOSE / "nftables" / "nftables.conf"
+    listing = f"{nft} --check -f {rules} && {nft} -f {rules} && {nft} -f {rules}"
+    listing += " && nft list table inet gateway"
     done = subprocess.run(
         ["unshare", "-rn", "sh", "-c", listing],
         env=ENVIRONMENT,
-        cwd=COMPOSE,
+        cwd="/",
         capture_output=True,
         text=True,
         timeout=60,
@@ -134,7 +136,7 @@ def test_the_example_is_taken_as_it_is_and_twice() -> None:
 
 
 def twilio() -> list[ipaddress.IPv4Network]:
-    text = (COMPOSE / "twilio.nft").read_text(encoding="utf-8")
+    text = (COMPOSE / "nftables" / "twilio.nft").read_text(encoding="utf-8")
     return [ipaddress.IPv4Network(found) for found in re.findall(r"\d+\.\d+\.\d+\.\d+/\d+", text)]
 
 

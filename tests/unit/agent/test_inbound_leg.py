@@ -13,6 +13,7 @@ from livekit import rtc
 from agent.ending import End
 from agent.inbound_leg import InboundLeg
 from agent.phone_leg import CALL_STATUS
+from telephony.bridge_hold import Hold
 from telephony.call import Direction, EndedReason
 from telephony.events import Data, EventType
 from tests.kit.ringing import Room, granted, request
@@ -32,7 +33,12 @@ class Calling:
         self.picked_up = 0
         came = request().model_copy(update={"direction": Direction.INBOUND, "leg_identity": WHO})
         self.leg = InboundLeg(
-            cast("rtc.Room", self.room), came, self.end, self.report, pick_up=self.pick_up
+            cast("rtc.Room", self.room),
+            came,
+            self.end,
+            self.report,
+            pick_up=self.pick_up,
+            ask_bridge=self.ask_bridge,
         )
         self.caller: Any = SimpleNamespace(
             identity=WHO, attributes={CALL_STATUS: "ringing"}, track_publications={}
@@ -46,6 +52,9 @@ class Calling:
 
     async def pick_up(self) -> None:
         self.picked_up += 1
+
+    async def ask_bridge(self, room: str, identity: str) -> Hold:
+        return Hold.THERE
 
     def status(self, status: str) -> None:
         """Have the bridge tell how the call stands."""

@@ -14,7 +14,14 @@ from agent import incoming
 from agent.desk import Desk
 from agent.incoming import came_in, number_in, offered
 from telephony.call import Direction
-from telephony.worker_contract import InboundAnswer, InboundJob, InboundOffer, InboundRefused
+from telephony.worker_contract import (
+    ANNOUNCER_IDENTITY,
+    OVERFLOW_IDENTITY,
+    InboundAnswer,
+    InboundJob,
+    InboundOffer,
+    InboundRefused,
+)
 from tests.kit.ringing import Room, request
 
 TOLD = {"sip.callID": "SCL_1", "sip.trunkPhoneNumber": "+14155550190", "sip.phoneNumber": "+1415"}
@@ -64,6 +71,8 @@ class Reception:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.room = Room()
         self.answer: InboundAnswer | None = None
+        #: What happens while the dialer is asked.
+        self.meanwhile: Callable[[], None] = lambda: None
         self.offers: list[InboundOffer] = []
         self.deleted: list[str] = []
         monkeypatch.setattr(incoming, "_CALLER_WITHIN", 0.05)
@@ -78,7 +87,17 @@ class Reception:
 
     async def offer(self, offer: InboundOffer) -> InboundAnswer | None:
         self.offers.append(offer)
+        self.meanwhile()
         return self.answer
+
+    def comes(self, identity: str) -> None:
+        """Let somebody join the caller."""
+        self.room.remote_participants[identity] = SimpleNamespace(identity=identity)
+
+    def taken_out(self) -> None:
+        """Let the dialer take the agent out of the room."""
+        self.room.connected = False
+        self.room.remote_participants.clear()
 
     def livekit(self) -> Any:
         return SimpleNamespace(room=SimpleNamespace(delete_room=self._delete))
@@ -123,6 +142,27 @@ async def test_a_refused_caller_is_hung_up_on_unless_another_agent_has_the_call(
     reception.answer = None if refused is None else InboundAnswer(refused=refused)
     assert await reception.run() is None
     assert reception.deleted == ([] if refused is InboundRefused.TAKEN else ["tel-att_1"])
+
+
+@pytest.mark.parametrize("identity", [OVERFLOW_IDENTITY, ANNOUNCER_IDENTITY])
+async def test_an_agent_that_cannot_hear_the_dialer_leaves_it_the_caller_whom_it_looks_after(
+    monkeypatch: pytest.MonkeyPatch, identity: str
+) -> None:
+    reception = Reception(monkeypatch)
+    reception.caller(TOLD)
+    reception.meanwhile = lambda: reception.comes(identity)
+    assert await reception.run() is None
+    assert reception.deleted == []
+
+
+async def test_an_agent_that_was_taken_out_of_the_room_leaves_it_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reception = Reception(monkeypatch)
+    reception.caller(TOLD)
+    reception.meanwhile = reception.taken_out
+    assert await reception.run() is None
+    assert reception.deleted == []
 
 
 async def test_where_nobody_calls_nothing_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,6 +133,28 @@ async def test_a_caller_whose_agent_fails_is_told_so_or_hears_busy(
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("can_apologise", [True, False])
+async def test_a_caller_whom_the_dialer_takes_is_left_to_it(
+    monkeypatch: pytest.MonkeyPatch, can_apologise: bool
+) -> None:
+    world = World(monkeypatch, inbound=True)
+    world.greeting_fails, world.can_apologise = True, can_apologise
+    world.takes_callers = True
+    await asyncio.wait_for(world.call.run(), 60)
+    assert world.offered_back == [can_apologise]
+    assert (world.picked_up, world.apologies, world.deleted) == (0, 0, [])
+    assert world.told(EventType.CALL_ENDED) == []
+
+
+@pytest.mark.asyncio
+async def test_a_call_that_we_make_is_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch)
+    world.greeting_fails, world.takes_callers = True, True
+    await asyncio.wait_for(world.call.run(), 60)
+    assert world.offered_back == []
+
+
+@pytest.mark.asyncio
 async def test_a_caller_who_gives_up_while_the_greeting_is_made_ends_the_job_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import stat
 import threading
 import time
+import tracemalloc
 import wave
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from agent.recorder import SAMPLE_RATE, Recorder
+from tests.kit.until import until
 
 
 class Clock:
@@ -115,6 +119,50 @@ async def test_a_disk_that_refuses_ends_the_recording_and_not_the_call(tmp_path:
     assert recorder.failed is not None
 
 
+class FullDisk:
+    """A file on a disk that takes nothing more."""
+
+    closed = False
+
+    def write(self, _: bytes) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    def close(self) -> None:
+        self.closed = True
+        raise OSError(errno.ENOSPC, "full")
+
+
+@pytest.mark.fault("F35")
+async def test_a_recording_that_failed_holds_nothing_however_long_the_call_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.recorder._FLUSH_EVERY", 0.01)
+    clock, disk = Clock(), FullDisk()
+    recorder = Recorder(tmp_path / "a.wav", clock=clock)
+    recorder.start()
+    file = recorder._file  # pyright: ignore[reportPrivateUsage]
+    assert file is not None
+    file.close()
+    recorder._file = cast("Any", disk)  # pyright: ignore[reportPrivateUsage]
+
+    def held() -> int:
+        return len(recorder._window)  # pyright: ignore[reportPrivateUsage]
+
+    await until(lambda: recorder.failed and not held())
+    clock.now += 3600
+    recorder.callee(tone(0.05, 5))
+    recorder.agent(tone(0.05, 5), clock.now)
+    recorder.cut_agent(clock.now)
+    tracemalloc.start()
+    try:
+        assert await recorder.finish() is None
+        assert tracemalloc.get_traced_memory()[1] < 60 * SAMPLE_RATE * 4
+    finally:
+        tracemalloc.stop()
+    assert not held()
+    assert disk.closed
+
+
 @pytest.mark.asyncio
 async def test_the_last_write_waits_for_a_flush_that_is_under_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -125,11 +173,11 @@ async def test_the_last_write_waits_for_a_flush_that_is_under_way(
     under_way = threading.Event()
     order: list[str] = []
 
-    def write(frames: bytes, last: bool) -> None:
+    def write(frames: bytes) -> None:
         order.append("in")
         under_way.set()
         time.sleep(0.1)
-        real(frames, last)
+        real(frames)
         order.append("out")
 
     monkeypatch.setattr(recorder, "_write", write)

@@ -191,6 +191,43 @@ async def test_a_spool_that_wrote_nothing_deletes_nothing(tmp_path: Path) -> Non
 
 
 @pytest.mark.asyncio
+async def test_what_a_call_reports_after_a_rejection_makes_no_file_anew(tmp_path: Path) -> None:
+    dialer = Dialer()
+    dialer.status = 410
+    reporter = Deliveries(dialer, tmp_path).reporter(OWNER)
+    reporter.report(EventType.CALL_DIALING)
+    await until(lambda: [file.suffix for file in tmp_path.iterdir()] == [".rejected"])
+    reporter.report(EventType.CALL_RINGING)
+    reporter.close()
+    assert [file.suffix for file in tmp_path.iterdir()] == [".rejected"]
+
+
+async def test_what_is_set_aside_is_added_to_what_was_before(tmp_path: Path) -> None:
+    for _ in range(2):
+        spool = Spool(tmp_path, OWNER)
+        spool.append(event())
+        spool.set_aside()
+    (kept,) = tmp_path.iterdir()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    lines = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert [line.get("type") for line in lines] == [None, "call.dialing"] * 2
+
+
+async def test_a_file_that_is_closed_while_a_job_writes_does_not_stop_the_call(
+    tmp_path: Path,
+) -> None:
+    spool = Spool(tmp_path, OWNER)
+    spool.append(event())
+    file = spool._file  # pyright: ignore[reportPrivateUsage]
+    assert file is not None
+    file.close()
+    with capture_logs() as logs:
+        spool.append(event())
+        spool.append(event())
+    assert [line["event"] for line in logs] == ["spool_not_written"]
+
+
+@pytest.mark.asyncio
 async def test_an_outage_is_logged_once_and_a_dead_delivery_too(tmp_path: Path) -> None:
     dialer = Dialer()
     dialer.down = True

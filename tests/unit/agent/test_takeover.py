@@ -11,7 +11,7 @@ from aiohttp import web
 
 from agent import job
 from agent.dialer_client import DialerClient
-from agent.worker import FrontOffice
+from agent.front_office import FrontOffice
 from telephony.worker_contract import TakeOver
 from tests.kit.job_world import RESCUE
 from tests.kit.ringing import request

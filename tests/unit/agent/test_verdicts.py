@@ -13,7 +13,6 @@ from agent.verdicts import (
     refusal_lost,
     refused_by_trunk,
     room_gone,
-    silenced,
 )
 from telephony.call import EndedReason
 from telephony.worker_contract import ReturnReason
@@ -60,6 +59,22 @@ def test_a_redirection_is_read_from_the_text_it_arrives_in() -> None:
     assert ending.sip_status == "Moved Temporarily"
 
 
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("failed_precondition", "no common encryption profiles"),
+        ("internal", "tls: failed to verify certificate: x509: certificate has expired"),
+        ("unknown", "x509: certificate signed by unknown authority"),
+        ("unavailable", "tls: first record does not look like a TLS handshake"),
+    ],
+)
+def test_encryption_that_fails_is_the_trunks_settings_and_not_the_carriers_fault(
+    code: str, text: str
+) -> None:
+    ending = dial_failed(sip_error(code, None, text), rang=False)
+    assert (ending.reason, ending.sip_status_code) == (_R.TRUNK_MISCONFIGURED, None)
+
+
 def test_a_carrier_that_challenges_again_and_again_does_not_take_the_trunk() -> None:
     error = sip_error("failed_precondition", None, "max auth retry attempts reached for SIP invite")
     ending = dial_failed(error, rang=False)
@@ -103,20 +118,6 @@ def test_who_leaves_an_answered_call_decides_its_reason(
     left: rtc.DisconnectReason.ValueType | None, phone: bool, reason: EndedReason
 ) -> None:
     assert left_after_answer(left, phone=phone).reason is reason
-
-
-@pytest.mark.fault("F7", "F24")
-@pytest.mark.parametrize(
-    ("rating", "reason"),
-    [
-        (rtc.ConnectionQuality.QUALITY_LOST, _R.BRIDGE_LOST),
-        (rtc.ConnectionQuality.QUALITY_POOR, _R.MEDIA_TIMEOUT),
-    ],
-)
-def test_a_silence_is_the_bridges_end_where_livekit_lost_the_bridge(
-    rating: rtc.ConnectionQuality, reason: EndedReason
-) -> None:
-    assert silenced(rating).reason is reason
 
 
 def test_a_deleted_room_is_a_hang_up_and_a_lost_connection_is_not() -> None:
@@ -197,6 +198,13 @@ def test_only_livekits_own_words_say_that_no_bridge_took_a_call(
             "max auth retry attempts reached for SIP invite",
             ReturnReason.TRUNK_AUTH,
         ),
+        (
+            "internal",
+            "x509: certificate signed by unknown authority",
+            ReturnReason.TRUNK_UNAVAILABLE,
+        ),
+        # The phone had answered.
+        ("failed_precondition", "no common encryption profiles", None),
         ("canceled", "sip request timed out", None),
         ("failed_precondition", "something else went wrong", None),
         ("canceled", "transaction failed to complete (0 intermediate responses)", None),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import subprocess
 import sys
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
-from agent import failpoints
+from agent import failpoints, watchdog
 from agent.watchdog import STALLED, Pulse, Watchdog, resident_memory
 from tests.kit.until import until
 
@@ -23,21 +25,31 @@ class World:
     def __init__(self, *, memory_limit: int = 0) -> None:
         self.now = 100.0
         self.memory = 0
+        #: What it meets where it would look at the memory, and how often it was there.
+        self.trouble: Exception | None = None
+        self.looks = 0
         self.own = cast("Any", SimpleNamespace(last=self.now, stuck=False, attempt_id=None))
         self.call = cast("Any", SimpleNamespace(last=self.now, stuck=False, attempt_id="att_1"))
+        self.calls = [self.call]
         self.given_up: list[str | None] = []
         self.replaced: list[str] = []
         self.ended = 0
         self.dog = Watchdog(
             own=self.own,
-            calls=lambda: [self.call],
+            calls=lambda: self.calls,
             give_up=lambda pulse: self.given_up.append(pulse.attempt_id),
             replace=self.replaced.append,
             memory_limit=memory_limit,
-            memory=lambda: self.memory,
+            memory=self.used,
             end=self.end,
             clock=lambda: self.now,
         )
+
+    def used(self) -> int:
+        self.looks += 1
+        if self.trouble is not None:
+            raise self.trouble
+        return self.memory
 
     def end(self) -> None:
         self.ended += 1
@@ -88,7 +100,55 @@ def test_too_much_memory_replaces_the_process_and_far_too_much_ends_it() -> None
     assert (len(world.replaced), world.ended) == (1, 0)
     world.memory = 126 * MEGABYTE
     world.pass_time(0.5, world.own, world.call)
+    assert (world.given_up, world.ended) == (["att_1"], 0), "others are told to take its calls"
+    world.pass_time(0.5, world.own, world.call)
     assert world.ended == 1
+
+
+def test_memory_that_came_free_saves_no_process_that_gave_its_calls_up() -> None:
+    world = World(memory_limit=100 * MEGABYTE)
+    world.memory = 126 * MEGABYTE
+    world.pass_time(0.5, world.own, world.call)
+    assert (world.given_up, world.ended) == (["att_1"], 0)
+    world.memory = 50 * MEGABYTE
+    world.pass_time(0.5, world.own, world.call)
+    assert world.ended == 1
+
+
+def test_without_calls_far_too_much_memory_ends_it_at_once() -> None:
+    world = World(memory_limit=100 * MEGABYTE)
+    world.calls.clear()
+    world.memory = 126 * MEGABYTE
+    world.pass_time(0.5, world.own)
+    assert (world.given_up, world.ended) == ([], 1)
+
+
+def test_a_call_that_is_stuck_and_takes_all_memory_is_told_of_before_the_end() -> None:
+    world = World(memory_limit=100 * MEGABYTE)
+    world.pass_time(STALLED, world.own)
+    world.memory = 126 * MEGABYTE
+    world.pass_time(0.5, world.own)
+    assert (world.given_up, world.ended) == (["att_1"], 0)
+    world.pass_time(0.5, world.own)
+    assert (world.given_up, world.ended) == (["att_1"], 1)
+
+
+async def test_a_look_that_fails_replaces_the_process_once_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watchdog, "_BEAT", 0.01)
+    # Its timer would end the process of the tests.
+    monkeypatch.setattr(watchdog, "faulthandler", Mock())
+    world = World(memory_limit=100 * MEGABYTE)
+    world.trouble = OSError(errno.EMFILE, "too many open files")
+    world.dog.start()
+    try:
+        await until(lambda: world.looks > 5, what="it looks on")
+        assert world.replaced == ["the watchdog failed"]
+        world.own.last -= STALLED + 1
+        await until(lambda: world.ended, what="what it can still see is watched")
+    finally:
+        world.dog.stop()
 
 
 def test_its_own_memory_is_a_few_megabytes_at_least() -> None:

@@ -105,5 +105,6 @@ def test_figures_replace_what_stood_between_a_page_s_markers(tmp_path: Path) -> 
 
 
 def test_the_page_has_the_markers_that_figures_go_between() -> None:
-    for marker in ("measured", "soak"):
+    for marker in (*report.HEADINGS, "soak"):
         assert f"<!-- {marker}:begin -->" in report.PAGE.read_text()
+        assert f"<!-- {marker}:end -->" in report.PAGE.read_text()

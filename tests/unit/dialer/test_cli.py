@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from dialer import doctor, follow
 from dialer.cli import app
+from dialer.routing.sealing import Sealing
 from dialer.settings import ClientSettings, Settings
 
 SECRETS = {
@@ -44,6 +46,18 @@ def test_keys_are_made_listed_and_revoked() -> None:
     assert run.invoke(app, ["keys", "revoke", key_id]).exit_code == 0
     assert run.invoke(app, ["keys", "revoke", "key_nothing"]).exit_code == 1
     assert run.invoke(app, ["keys", "create", "--tenant", "nobody"]).exit_code == 1
+
+
+def test_the_switch_between_livekits_stays_with_who_turned_it() -> None:
+    assert run.invoke(app, ["migrate"]).exit_code == 0
+    assert "own LiveKit, and to the fallback" in run.invoke(app, ["livekit", "show"]).stdout
+    for where in ("fallback", "auto", "own"):
+        assert run.invoke(app, ["livekit", "use", where]).exit_code == 0
+    told = run.invoke(app, ["livekit", "show"], env={"COLUMNS": "120"}).stdout
+    assert "own LiveKit in any case" in told
+    turned = [word for word in told.split() if word in ("own", "auto", "fallback")]
+    assert turned[-3:] == ["own", "auto", "fallback"] and told.count("@") == 3
+    assert run.invoke(app, ["livekit", "use", "another"]).exit_code == 2
 
 
 def test_a_sign_in_link_and_a_worker_token_are_printed_alone() -> None:
@@ -144,6 +158,35 @@ def test_our_own_numbers_are_added_changed_listed_and_removed(tmp_path: Path) ->
     assert number not in run.invoke(app, ["numbers", "list"]).stdout
 
 
+def test_the_secret_of_a_numbers_webhook_is_kept_sealed(tmp_path: Path) -> None:
+    assert run.invoke(app, ["migrate"]).exit_code == 0
+    secret, number = "0123456789abcdef0123456789abcdef", "+14155550190"
+    given = tmp_path / "secret"
+    given.write_text(secret + "\n")
+    url = "https://crm.example.com/who"
+    wanted = ["numbers", "add", number, "--overflow", "+14155550123", "--webhook-url", url]
+    env = {"WHO": secret}
+    for how in (["--webhook-secret-file", str(given)], ["--webhook-secret-env", "WHO"]):
+        added = run.invoke(app, [*wanted, *how], env=env)
+        assert added.exit_code == 0, added.output
+        assert "webhook" in added.stdout and "+14155550123" in added.stdout
+        assert secret not in added.output
+    with sqlite3.connect(tmp_path / "cli.db") as database:
+        ((kept, sealed),) = database.execute(
+            "SELECT webhook_url, webhook_secret_sealed FROM inbound_numbers"
+        )
+    assert kept == url and sealed and secret not in sealed
+    assert Sealing([SECRETS["TOKEN_SECRET"]]).open(sealed) == secret
+    given.write_text("short")
+    for wrong in (
+        ["--webhook-secret-file", str(given)],
+        ["--webhook-secret-env", "NOT_THERE"],
+        [],
+    ):
+        told = run.invoke(app, [*wanted, *wrong], env=env)
+        assert told.exit_code == 2 and "Traceback" not in told.output, told.output
+
+
 def test_a_number_that_cannot_be_kept_is_one_sentence(tmp_path: Path) -> None:
     hours = tmp_path / "hours.json"
     hours.write_text(json.dumps({"time_zone": "Mars/Olympus", "weekly": {}}))
@@ -154,7 +197,27 @@ def test_a_number_that_cannot_be_kept_is_one_sentence(tmp_path: Path) -> None:
         ["+14155550190", "--block", "nobody"],
         ["+14155550190", "--hours", str(hours)],
         ["+14155550190", "--hours", str(broken)],
+        ["+14155550190", "--webhook-url", "https://user:pass@example.com/"],
     ):
         told = run.invoke(app, ["numbers", "add", *arguments])
         assert told.exit_code == 2, told.output
         assert told.stderr.strip() and "Traceback" not in told.output
+
+
+def test_an_overflow_number_that_would_bring_the_call_back_is_refused() -> None:
+    assert run.invoke(app, ["migrate"]).exit_code == 0
+    first, second, human = "+14155550190", "+14155550191", "+14155550123"
+
+    def added(*arguments: str) -> str:
+        """Give what was complained of; empty where the number is kept."""
+        told = run.invoke(app, ["numbers", "add", *arguments])
+        assert (told.exit_code == 0) == (told.stderr == ""), told.output
+        return told.stderr
+
+    assert "is the number itself" in added(first, "--overflow", first)
+    assert added(first, "--overflow", human) == ""
+    assert "is answered here as well" in added(second, "--overflow", first)
+    assert "overflow to this one" in added(human)
+    # One that takes no calls leads nobody in circles, until it is switched on.
+    assert added(human, "--disabled") == "" and added(first, "--overflow", human) == ""
+    assert "overflow to this one" in added(human)

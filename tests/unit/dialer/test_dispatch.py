@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.calls import claims
+from dialer.calls import claims, queue
+from dialer.calls.joining import Rules
 from telephony.call import EndedReason
 from tests.kit.switchboard import Switchboard
 from tests.kit.trunks import trunk
@@ -84,6 +87,7 @@ async def test_attempts_that_run_fill_a_worker_that_does_not_count_them_yet(
 
 
 async def test_only_a_few_agents_join_at_once(board: Switchboard) -> None:
+    board.trunk.trunks = [trunk(cps=8)]
     await board.worker(capacity=50)
     placed = [await board.place() for _ in range(6)]
     await board.dispatch()
@@ -92,6 +96,57 @@ async def test_only_a_few_agents_join_at_once(board: Switchboard) -> None:
     await board.agent_joins(placed[0])
     await board.dispatch()
     assert len(board.rooms.created) == 5
+
+
+async def test_a_fast_trunk_has_as_many_agents_join_as_its_pace_needs(board: Switchboard) -> None:
+    board.trunk.trunks = [trunk(cps=20)]
+    await board.worker(capacity=50)
+    for _ in range(15):
+        await board.place()
+    await board.dispatch()
+    assert len(board.rooms.created) == 10
+
+
+@pytest.mark.parametrize(
+    ("cps", "seats", "at_once"), [(1, 50, 4), (5, 50, 4), (20, 50, 10), (20, 18, 6), (20, 10, 4)]
+)
+def test_how_many_agents_join_follows_the_pace_within_a_third_of_the_seats(
+    cps: float, seats: int, at_once: int
+) -> None:
+    assert Rules(agent_name="telephony").at_once(cps=cps, seats=seats) == at_once
+
+
+async def test_while_the_pace_holds_all_up_no_signal_makes_a_dispatcher_look_at_the_queue(
+    board: Switchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board.trunk.trunks = [trunk(cps=1)]
+    await board.worker(capacity=50)
+    placed = [await board.place() for _ in range(3)]
+    any_waits, looks = queue.any_waits, list[None]()
+
+    async def counted(connection: AsyncConnection, *, now: datetime) -> bool:
+        looks.append(None)
+        return await any_waits(connection, now=now)
+
+    async def paced() -> bool:
+        return (await board.call(placed[1])).waiting_for == "pacing"
+
+    async def left() -> bool:
+        return (await board.call(placed[1])).status == "dispatching"
+
+    running, loop = asyncio.create_task(board.dispatcher.run()), asyncio.get_running_loop()
+    await until(paced)
+    monkeypatch.setattr(queue, "any_waits", counted)
+    began = loop.time()
+    for _ in range(50):
+        await board.signals.work_waiting()
+        await asyncio.sleep(0.01)
+    assert len(looks) <= 3 + 2 * (loop.time() - began), "it looks about once a second"
+    board.clock.forward(1)
+    await until(left)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
 
 
 async def test_without_a_trunk_the_call_waits_for_it(board: Switchboard) -> None:

@@ -6,13 +6,12 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import ValidationError
 
 from dialer.inbound.admit import CLOSED_MESSAGE, Admitted, admit
-from dialer.inbound.hours import Hours
 from dialer.inbound.numbers import InboundNumber, described, read_called, read_caller
 from telephony.errors import InvalidNumber, Refused
 from telephony.numbers import E164
+from telephony.opening_hours import Hours
 from telephony.worker_contract import InboundRefused
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -31,41 +30,6 @@ def at(text: str) -> datetime:
 
 
 @pytest.mark.parametrize(
-    ("moment", "is_open"),
-    [
-        ("2026-11-16T08:59", False),
-        ("2026-11-16T09:00", True),
-        ("2026-11-16T12:00", False),
-        ("2026-11-16T16:59", True),
-        ("2026-11-16T17:00", False),
-        ("2026-11-17T10:00", False),
-        # A night that goes on into Saturday, and no further.
-        ("2026-11-20T21:59", False),
-        ("2026-11-20T23:30", True),
-        ("2026-11-21T01:59", True),
-        ("2026-11-21T02:00", False),
-        # A Monday that is a holiday.
-        ("2026-12-28T10:00", False),
-        # Summer time: the clock on the wall counts.
-        ("2026-07-13T09:00", True),
-        ("2026-07-13T08:59", False),
-    ],
-)
-def test_an_office_is_open_by_the_clock_on_its_own_wall(moment: str, is_open: bool) -> None:
-    assert OFFICE.is_open(at(moment)) is is_open
-    assert OFFICE.is_open(at(moment).astimezone(ZoneInfo("UTC"))) is is_open
-
-
-def test_a_day_may_last_to_its_end() -> None:
-    always = Hours.model_validate(
-        {"time_zone": "UTC", "weekly": {"sun": ["00:00-24:00"], "mon": ["00:00-24:00"]}}
-    )
-    sunday = datetime(2026, 11, 22, 23, 59, tzinfo=ZoneInfo("UTC"))
-    assert always.is_open(sunday)
-    assert not always.is_open(sunday.replace(day=24, hour=0))
-
-
-@pytest.mark.parametrize(
     "wrong",
     [
         {"time_zone": "Mars/Olympus", "weekly": {}},
@@ -79,8 +43,6 @@ def test_a_day_may_last_to_its_end() -> None:
     ],
 )
 def test_hours_that_mean_nothing_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
-        Hours.model_validate(wrong)
     with pytest.raises(Refused):
         described("+14155550190", agent="default", hours=wrong)
 
@@ -111,6 +73,18 @@ def test_a_caller_is_blocked_by_number_beginning_or_silence(
     blocked: str, caller: E164 | None, refused: bool
 ) -> None:
     verdict = admit(number(blocked_callers=(blocked,)), caller, now=at("2026-11-16T10:00"))
+    assert verdict == (InboundRefused.BLOCKED if refused else Admitted())
+
+
+@pytest.mark.parametrize("told", ["1001", "unknown", "+19990000000", "4155550150"])
+@pytest.mark.parametrize(
+    ("blocked", "refused"), [("anonymous", True), ("+1999*", False), ("+1415*", False)]
+)
+def test_what_is_no_number_of_the_plans_is_anonymous(
+    told: str, blocked: str, refused: bool
+) -> None:
+    wanted = number(blocked_callers=(blocked,))
+    verdict = admit(wanted, read_caller(told), now=at("2026-11-16T10:00"))
     assert verdict == (InboundRefused.BLOCKED if refused else Admitted())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -61,6 +62,34 @@ class TestNoAgentComes:
         assert board.rooms.rooms == {}
         with pytest.raises(Conflict):
             await board.ask_permit(late)
+
+    async def test_where_all_workers_were_started_anew_meanwhile_it_waits_again(
+        self, board: Switchboard
+    ) -> None:
+        call_id = await board.dispatched(registered_at=board.clock())
+        board.clock.forward(3.1)
+        await board.worker(registered_at=board.clock() - timedelta(seconds=5))
+        await board.dispatch()
+        board.clock.forward(3.1)
+        # Killed and back within a presence's life: nobody ever was without a worker.
+        await board.worker(registered_at=board.clock())
+        await board.dispatch()
+        assert "call.requeued" in await board.events(call_id)
+
+        await board.dispatch()
+        await board.dials(call_id)
+
+    async def test_where_one_worker_was_there_all_the_time_it_does_not(
+        self, board: Switchboard
+    ) -> None:
+        there = board.clock()
+        call_id = await board.dispatched(registered_at=there)
+        for _ in range(2):
+            board.clock.forward(3.1)
+            await board.worker(registered_at=there)
+            await board.worker("w2", registered_at=board.clock())
+            await board.dispatch()
+        assert await board.ended(call_id) == ("failed", "no_agent", "platform")
 
     async def test_a_late_agent_cannot_dial_the_call_that_was_claimed_again(
         self, board: Switchboard
@@ -131,14 +160,14 @@ class TestNoAgentComes:
         await board.worker(live_calls=2)
         await board.dispatch()
         board.clock.forward(3.1)
-        judged = joining.measure
+        judged = joining.count
 
         async def meanwhile(*given: Any) -> Any:
             found = await judged(*given)
             await board.agent_joins(call_id)
             return found
 
-        monkeypatch.setattr(joining, "measure", meanwhile)
+        monkeypatch.setattr(joining, "count", meanwhile)
         await board.dispatcher.step()
 
         call, attempt = await board.call(call_id), await board.attempt(call_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -39,6 +40,45 @@ async def test_no_window_ever_holds_more_than_it_may(cps: float, steps: list[flo
     for at in given_at:
         inside = [other for other in given_at if at - pace.seconds + 1e-9 < other <= at]
         assert len(inside) <= pace.calls
+
+
+@given(
+    cps=st.floats(0.1, 20),
+    steps=st.lists(
+        st.tuples(st.floats(0, 1.5), st.floats(0, 0.5), st.booleans()), min_size=1, max_size=60
+    ),
+)
+async def test_no_window_holds_more_where_tokens_are_had_before_their_moments(
+    cps: float, steps: list[tuple[float, float, bool]]
+) -> None:
+    time = 0.0
+    pacer, pace, moments = RollingPacer(clock=lambda: time), Pace.of(cps), list[float]()
+    for step, ahead, gives_back in steps:
+        time += step
+        wait = await pacer.take("t", pace, ahead=ahead)
+        if wait > 0:
+            continue
+        assert -wait <= ahead + 1e-9
+        if gives_back:
+            await pacer.give_back("t")
+        else:
+            moments.append(time - wait)
+    assert all(later >= at - 1e-9 for at, later in pairwise(moments))
+    for at in moments:
+        inside = [other for other in moments if at - pace.seconds + 1e-6 < other <= at]
+        assert len(inside) <= pace.calls
+
+
+async def test_who_comes_a_little_before_each_token_loses_nothing_of_the_pace() -> None:
+    time = 0.0
+    pacer, pace, moments = RollingPacer(clock=lambda: time), Pace.of(1), list[float]()
+    for second, early in enumerate((0, 0.2, 0.01, 0.1, 0.25, 0.0)):
+        time = second - early
+        wait = await pacer.take("t", pace, ahead=0.25)
+        assert wait <= 0
+        moments.append(time - wait)
+    assert moments == pytest.approx([0, 1, 2, 3, 4, 5])
+    assert await pacer.take("t", pace, ahead=0.25) == pytest.approx(0.75)
 
 
 async def test_the_wait_that_it_names_is_long_enough() -> None:

@@ -57,6 +57,14 @@ def test_the_same_word_in_other_places_is_no_key_twice(raw: bytes) -> None:
     assert loads(raw) == json.loads(raw)
 
 
+@pytest.mark.timeout(60)
+def test_a_text_without_an_end_is_looked_through_once() -> None:
+    # Looked through from each of its quotes, it would take the process for minutes.
+    with pytest.raises(BadRequest) as caught:
+        loads(b'"' + b'\\"' * 130_000)
+    assert caught.value.code == "invalid_json"
+
+
 @pytest.mark.parametrize(("value", "deep"), [(1, 0), ({}, 1), ({"a": []}, 2), ([[[1]], 2], 3)])
 def test_depth_counts_what_lies_in_each_other(value: Any, deep: int) -> None:
     assert depth(value) == deep

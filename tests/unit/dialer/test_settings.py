@@ -117,6 +117,23 @@ def test_trunk_credentials_and_caller_ids_go_together(
     assert "SIP_CALLER_IDS" in refused(capsys)
 
 
+def test_a_fallback_is_set_whole_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, LIVEKIT_FALLBACK_URL="wss://example.livekit.cloud")
+    assert "LIVEKIT_FALLBACK_API_SECRET" in refused(capsys)
+    secret = "another-livekit-secret-of-32-and-more"
+    use(monkeypatch, LIVEKIT_FALLBACK_API_KEY="key", LIVEKIT_FALLBACK_API_SECRET=secret)
+    assert load(Settings).fallback_deployment == "telfb"
+    use(monkeypatch, LIVEKIT_FALLBACK_URL="wss://example.livekit.cloud/path")
+    assert "without a path" in refused(capsys)
+
+
+def test_without_a_fallback_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch)
+    assert load(Settings).fallback_deployment is None
+
+
 def test_srtp_keys_do_not_travel_in_clear(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

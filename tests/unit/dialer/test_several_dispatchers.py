@@ -6,10 +6,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.calls import claims
+from dialer.calls import claims, queue
+from dialer.calls.dispatch import Dispatcher
 from dialer.calls.rooms import ParticipantKind
 from tests.kit.switchboard import Switchboard
+from tests.kit.trunks import OneAmongSeveral, trunk
 
 
 async def _die_suddenly() -> None:
@@ -79,6 +83,31 @@ class TestSeveralDispatchers:
         await second.step()
         await second.settled()
         await board.dials(call_id)
+
+    async def test_a_token_whose_call_was_taken_meanwhile_serves_the_next_call(
+        self, board: Switchboard, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await board.worker(capacity=50)
+        board.trunk.trunks = [trunk(cps=1)]
+        placed = [await board.place() for _ in range(3)]
+        made: list[Dispatcher] = []
+        for name in ("slow", "quick"):
+            board.pacer = OneAmongSeveral(clock=lambda: board.clock().timestamp())
+            made.append(board.another_dispatcher(name))
+        (slow, quick), waiting = made, queue.waiting
+
+        async def overtaken(connection: AsyncConnection, **given: Any) -> list[Row[Any]]:
+            seen = await waiting(connection, **given)
+            monkeypatch.setattr(queue, "waiting", waiting)
+            await quick.step()
+            return seen
+
+        monkeypatch.setattr(queue, "waiting", overtaken)
+        await slow.step()
+        owners = [(await board.attempt(call_id)).lease_owner for call_id in placed]
+        assert owners == ["quick", "slow", None]
+        for dispatcher in made:
+            await dispatcher.settled()
 
     async def test_a_dispatcher_that_slept_through_its_lease_deletes_no_room_of_anothers(
         self, board: Switchboard, monkeypatch: pytest.MonkeyPatch

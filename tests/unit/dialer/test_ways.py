@@ -70,6 +70,36 @@ async def test_no_token_of_a_trunk_is_spent_on_a_call_that_it_does_not_carry() -
     assert await found(of, Wish("+442079460000")) == "a"
 
 
+async def test_the_token_of_a_call_that_somebody_else_took_is_the_next_ones() -> None:
+    of = ways(trunk("a", cps=2))
+    assert await found(of) == "a"
+    of.unused("a")
+    assert [await found(of) for _ in range(3)] == ["a", "a", "pacing"]
+
+
+async def test_a_token_that_nothing_left_with_is_given_back() -> None:
+    of = ways(trunk("a", cps=1))
+    assert await found(of) == "a"
+    of.unused("a")
+    await of.give_back()
+    assert [await found(of) for _ in range(2)] == ["a", "pacing"]
+
+
+async def test_that_the_pace_alone_holds_all_up_is_known() -> None:
+    of = ways(trunk("a", cps=0.5, priority=1), trunk("b", cps=1))
+    assert [await found(of) for _ in range(3)] == ["a", "b", "pacing"]
+    assert of.paced_for == 1.0
+    of.full("b")
+    assert of.paced_for == 0, "a slot may come free at any time"
+
+
+async def test_one_look_comes_late_enough_for_several_tokens() -> None:
+    of = ways(trunk("a", cps=0.5))
+    of.ahead = 0.5
+    await of.find(WISH)
+    assert await of.find(WISH) == Obstacle(WaitingFor.PACING, 1.75)
+
+
 async def test_an_obstacle_tells_when_to_look_again() -> None:
     of = ways(trunk("a", cps=0.5))
     await of.find(WISH)

@@ -51,8 +51,22 @@ def test_tls_says_how_much_srtp() -> None:
         options.parse(["--tls", "sometimes"])
 
 
+def test_the_far_end_is_a_carrier_or_a_pbx_that_is_known() -> None:
+    assert options.parse([]).profile is None
+    assert options.parse(["--profile", "asterisk"]).profile == "asterisk"
+    with pytest.raises(SystemExit):
+        options.parse(["--profile", "panasonic"])
+
+
 def test_the_bridges_settings_are_a_mapping() -> None:
     chosen = options.parse(["--sip-settings", "{max_cpu_utilization: 0.9}"])
     assert chosen.sip_settings == {"max_cpu_utilization": 0.9}
     with pytest.raises(SystemExit):
         options.parse(["--sip-settings", "nothing"])
+
+
+def test_a_fallback_is_added_alone() -> None:
+    assert options.parse(["--fallback", "--without", "worker-2"]).fallback
+    for more in (["--twice", "--database-url", "postgresql://x"], ["--tls", "allow"]):
+        with pytest.raises(SystemExit):
+            options.parse(["--fallback", *more])

@@ -2,67 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import pytest
-import respx
-from pydantic import SecretStr
 
-from tests.kit.carrier_standin import RETRY_AFTER, Fault, Json, Killed, Standin
-from tests.kit.plivo_standin import PlivoStandin
-from tests.kit.telnyx_standin import TelnyxStandin
+from tests.kit.carrier_runs import CASES, HOSTS, Case, Runs
+from tests.kit.carrier_standin import RETRY_AFTER, Fault, Json, Killed, RecordStandin, Standin
 from tests.kit.trunk_files import NUMBER, OTHER_NUMBER, PASSWORD, desired
-from tests.kit.wavix_standin import WavixStandin
 from trunks.accounts import Generic
-from trunks.apply import Outcome, Result, apply
-from trunks.desired import Desired
+from trunks.apply import Outcome
 from trunks.errors import TrunkError
 from trunks.generic import GenericTrunk
-from trunks.looking import planned
-from trunks.patience import Patience
-from trunks.plivo import PlivoZentrunk
-from trunks.resources import Adapter
 from trunks.steps import Action
-from trunks.telnyx import TelnyxTrunking
-from trunks.wavix import WavixTrunking
-
-ROUTE = {"agent": "receptionist"}
-HOSTS = ("sip.example.com", "sip-2.example.com")
-
-
-@dataclass
-class Case:
-    """A carrier: its stand-in, its adapter, and its account in the file."""
-
-    standin: Callable[..., Standin]
-    build: Callable[..., Adapter]
-    account: dict[str, Any]
-    wrong: dict[str, Any]
-
-
-CASES = {
-    "telnyx": Case(
-        TelnyxStandin,
-        TelnyxTrunking,
-        {"kind": "telnyx", "api_key": SecretStr("API-KEY")},
-        {"kind": "telnyx", "api_key": SecretStr("WRONG")},
-    ),
-    "plivo": Case(
-        PlivoStandin,
-        PlivoZentrunk,
-        {"kind": "plivo", "auth_id": "MA-ID", "auth_token": SecretStr("TOKEN")},
-        {"kind": "plivo", "auth_id": "MA-ID", "auth_token": SecretStr("WRONG")},
-    ),
-    "wavix": Case(
-        WavixStandin,
-        WavixTrunking,
-        {"kind": "wavix", "api_key": SecretStr("API-KEY")},
-        {"kind": "wavix", "api_key": SecretStr("WRONG")},
-    ),
-}
 
 
 @pytest.fixture(params=CASES)
@@ -76,77 +28,15 @@ def standin(case: Case) -> Standin:
     return case.standin(NUMBER, OTHER_NUMBER, "+14155550102")
 
 
-@dataclass
-class Runs:
-    """Runs of the command against one stand-in, and how long they waited.
-
-    Units: ``waits`` in seconds.
-    """
-
-    case: Case
-    standin: Standin
-    waits: list[float] = field(default_factory=list[float])
-
-    def file(self, *changes: tuple[str, Any]) -> Desired:
-        """Give a file with a trunk both ways, two destinations and two numbers."""
-        return desired(
-            ("carriers/main", self.case.account),
-            (
-                "trunks/main/inbound/deliver_to",
-                [
-                    {"url": f"sip:{host}:5060", "priority": priority}
-                    for priority, host in enumerate(HOSTS, start=1)
-                ],
-            ),
-            (f"numbers/{NUMBER}", {"trunk": "main", "inbound": ROUTE}),
-            (f"numbers/{OTHER_NUMBER}", {"trunk": "main", "inbound": ROUTE}),
-            *changes,
-        )
-
-    async def apply(self, *changes: tuple[str, Any]) -> list[Result]:
-        """Apply the file, as a process of its own would."""
-        wanted = self.file(*changes)
-        return await self._connected(wanted, lambda adapter: self._applied(wanted, adapter))
-
-    async def pending(self, *changes: tuple[str, Any]) -> list[tuple[Action, str]]:
-        """Tell what a plan would change."""
-        wanted = self.file(*changes)
-
-        async def planned_only(adapter: Adapter) -> list[tuple[Action, str]]:
-            plan = await planned(wanted, [adapter], patience=self._patience)
-            return [(step.action, step.key.kind) for step in plan.pending]
-
-        return await self._connected(wanted, planned_only)
-
-    async def _applied(self, wanted: Desired, adapter: Adapter) -> list[Result]:
-        plan = await planned(wanted, [adapter], patience=self._patience)
-        return await apply(plan, [adapter], patience=self._patience)
-
-    async def _connected(self, wanted: Desired, work: Callable[[Adapter], Awaitable[Any]]) -> Any:
-        adapter = self.case.build(
-            carrier_name="main", carrier=wanted.carriers["main"], deployment=wanted.deployment
-        )
-        assert not [one for one in adapter.check(wanted) if not one.warning]
-        try:
-            with respx.mock(assert_all_called=False) as router:
-                router.route(url__startswith=self.standin.base_url).mock(
-                    side_effect=self.standin.answer
-                )
-                return await work(adapter)
-        finally:
-            await adapter.aclose()
-
-    @property
-    def _patience(self) -> Patience:
-        return Patience(sleep=self._waited)
-
-    async def _waited(self, seconds: float) -> None:
-        self.waits.append(seconds)
-
-
 @pytest.fixture
 def runs(case: Case, standin: Standin) -> Runs:
     return Runs(case, standin)
+
+
+def recording(standin: Standin) -> RecordStandin:
+    """Give the stand-in of a carrier whose records the test looks into."""
+    assert isinstance(standin, RecordStandin)
+    return standin
 
 
 async def undisturbed(case: Case) -> Runs:
@@ -218,7 +108,7 @@ async def test_wrong_credentials_change_nothing_and_are_told_with_their_place(
 async def test_an_answer_of_another_shape_is_told_and_nothing_is_done(
     case: Case, standin: Standin
 ) -> None:
-    standin.handle = _surprising
+    recording(standin).handle = _surprising
     runs = Runs(case, standin)
     with pytest.raises(TrunkError) as odd:
         await runs.apply()
@@ -230,6 +120,7 @@ async def test_an_answer_of_another_shape_is_told_and_nothing_is_done(
     "change",
     [
         ("trunks/main/inbound/deliver_to", [{"url": "sip:sip-3.example.com:5070"}]),
+        ("trunks/main/inbound/deliver_to", [{"url": f"sip:{HOSTS[0]}:5060"}]),
         ("trunks/main/encryption", "require"),
         ("trunks/main/outbound/username", "another"),
         ("trunks/main/outbound", None),
@@ -261,7 +152,7 @@ async def test_what_somebody_changed_by_hand_is_mended(runs: Runs) -> None:
         "trunks": {"trunk_status": "disabled", "encrypted_media": True},
     }
     for collection, fields in spoilt.items():
-        for record in runs.standin.records.get(collection, {}).values():
+        for record in recording(runs.standin).records.get(collection, {}).values():
             record |= {name: value for name, value in fields.items() if name in record}
     assert runs.standin.state() != state
     assert {action for action, _ in await runs.pending()} == {Action.UPDATE}
@@ -285,14 +176,16 @@ async def test_what_is_not_ours_is_never_touched(runs: Runs) -> None:
         },
     }
     added = [
-        (collection, runs.standin.add(collection, dict(record)))
+        (collection, recording(runs.standin).add(collection, dict(record)))
         for collection, record in theirs.items()
-        if collection in runs.standin.records
+        if collection in recording(runs.standin).records
     ]
-    before = {id: dict(runs.standin.records[collection][id]) for collection, id in added}
+    before = {id: dict(recording(runs.standin).records[collection][id]) for collection, id in added}
     await runs.apply()
     await runs.apply(("trunks/main/inbound", None), ("trunks/main/outbound/username", "another"))
-    assert {id: runs.standin.records[collection][id] for collection, id in added} == before
+    assert {
+        id: recording(runs.standin).records[collection][id] for collection, id in added
+    } == before
 
 
 async def test_a_number_that_somebody_uses_is_not_taken_from_him(
@@ -327,6 +220,21 @@ async def test_a_number_that_leaves_the_file_keeps_its_way_and_the_operator_is_t
         assert runs.standin.state().get(collection) == state.get(collection)
 
 
+@pytest.mark.parametrize("left_out", ["the route", "all destinations"])
+async def test_at_wavix_a_number_without_a_way_in_the_file_is_left_alone(left_out: str) -> None:
+    runs = Runs(CASES["wavix"], CASES["wavix"].standin(NUMBER, OTHER_NUMBER))
+    await runs.apply()
+    sent = runs.standin.state()["numbers"]
+    if left_out == "the route":
+        change = (f"numbers/{OTHER_NUMBER}", {"trunk": "main"})
+    else:
+        change = ("trunks/main/inbound", None)
+    results = await runs.apply(change)
+    assert not [result for result in results if result.outcome is not Outcome.DONE]
+    assert await runs.pending(change) == []
+    assert runs.standin.state()["numbers"] == sent
+
+
 async def test_each_list_is_read_page_by_page_and_once(case: Case) -> None:
     many = [f"+1628555{index:04}" for index in range(300)]
     runs = Runs(case, case.standin(NUMBER, OTHER_NUMBER, *many))
@@ -343,7 +251,8 @@ async def test_each_list_is_read_page_by_page_and_once(case: Case) -> None:
 
 async def test_a_password_is_in_no_plan_and_no_error(case: Case, standin: Standin) -> None:
     runs = Runs(case, standin)
-    standin.unknown_fields = lambda body, documented: _told_off(standin, body)
+    kept = recording(standin)
+    kept.unknown_fields = lambda body, documented: _told_off(kept, body)
     results = await runs.apply()
     refused = [result for result in results if result.outcome is Outcome.FAILED]
     assert refused
@@ -357,7 +266,7 @@ def _surprising(method: str, path: str, query: dict[str, str], body: Json) -> ht
     return httpx.Response(200, json={"api_id": "1", "surprise": [{}]})
 
 
-def _told_off(standin: Standin, body: dict[str, Any]) -> httpx.Response | None:
+def _told_off(standin: RecordStandin, body: dict[str, Any]) -> httpx.Response | None:
     if "password" not in body:
         return None
     words = f"password {body['password']} is too simple"

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from dialer import cli as dialer
-from tests.kit.far_end import FakeAdapter, FarEnd, Thing
+from tests.kit.far_end import FakeAdapter, Thing
 from tests.kit.kept_trunks import KeptTrunks
+from tests.unit.trunks import far_ends
+from tests.unit.trunks.far_ends import BUILT, CARRIER, LIVEKIT, FakeLiveKit, FakeSeller
 from trunks import carriers
 from trunks.cli import app
-from trunks.desired import Desired
 from trunks.errors import TrunkError
 from trunks.gateway import Provided
-from trunks.resources import Complaint, Key, Wanted
+from trunks.resources import Found
 
 run = CliRunner()
 
@@ -46,105 +46,10 @@ ENVIRONMENT = {
     "COLUMNS": "200",
 }
 
-CARRIER = FarEnd()
-LIVEKIT = FarEnd()
-BUILT: list[FakeAdapter] = []
-
-
-class FakeCarrier(FakeAdapter):
-    """An adapter as the table builds a carrier's."""
-
-    def __init__(self, *, carrier_name: str, carrier: Any, deployment: str) -> None:
-        assert carrier.kind == "twilio"
-        super().__init__(CARRIER, place=f"twilio:{carrier_name}", deployment=deployment)
-        BUILT.append(self)
-
-    def wanted(self, desired: Desired) -> Sequence[Wanted]:
-        """Want the trunks and the numbers of the file."""
-        trunks: Mapping[str, Key] = {
-            name: Key(self.place, "trunk", desired.mark(name)) for name in desired.trunks
-        }
-        return [
-            *(
-                Wanted(
-                    trunks[name],
-                    {"domain": trunk.domain, "cnam": trunk.cnam},
-                    claims=frozenset({f"domain:{trunk.domain}"}),
-                )
-                for name, trunk in desired.trunks.items()
-            ),
-            *(
-                Wanted(
-                    Key(self.place, "number", desired.mark(digits)),
-                    {},
-                    refs={"trunk": trunks[number.trunk]},
-                )
-                for digits, number in desired.numbers.items()
-            ),
-        ]
-
-    def check(self, desired: Desired) -> Sequence[Complaint]:
-        """Know one rule of its own."""
-        return [
-            Complaint(("trunks", name, "cnam"), "not_supported", "There is no CNAM here.")
-            for name, trunk in desired.trunks.items()
-            if trunk.cnam
-        ]
-
-
-class FakeLiveKit(FakeAdapter):
-    """An adapter as the table builds LiveKit's."""
-
-    def __init__(self, *, livekit: Any, deployment: str, agent_name: str) -> None:
-        assert (livekit.url, agent_name) == ("ws://127.0.0.1:7880", "telephony")
-        super().__init__(LIVEKIT, place="livekit", deployment=deployment)
-        BUILT.append(self)
-
-    def wanted(self, desired: Desired) -> Sequence[Wanted]:
-        """Want the trunks of the file."""
-        return [
-            Wanted(Key("livekit", "outbound_trunk", desired.mark(name)), {"transport": t.transport})
-            for name, t in desired.trunks.items()
-        ]
-
-
-@dataclass(frozen=True)
-class Offered:
-    """A number that could be bought."""
-
-    phone_number: str
-    locality: str = "San Francisco"
-    region: str = "CA"
-    needs_address: bool = False
-
-
-class FakeSeller(FakeCarrier):
-    """A carrier that sells numbers, and has remarks."""
-
-    sold: ClassVar[list[str]] = []
-    lost: ClassVar[list[TrunkError]] = []
-
-    async def search_numbers(self, country: str, **how: Any) -> Sequence[Offered]:
-        """Offer one."""
-        return [Offered("+14155550177")] if country == "US" and how["area_code"] == 415 else []
-
-    async def buy_number(self, number: str) -> str:
-        """Sell it, once."""
-        if number not in self.sold:
-            self.sold.append(number)
-        if self.lost:
-            raise self.lost.pop()
-        return "PN1"
-
-    async def remarks(self, desired: Desired) -> Sequence[Complaint]:
-        """Remark on the account."""
-        said = "It is a trial account."
-        return [Complaint(("carriers", "main"), "not_supported", said, warning=True)]
-
 
 @pytest.fixture
 def _seller(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
-    monkeypatch.setattr(carriers, "ADAPTERS", {"twilio": (__name__, "FakeSeller")})
+    monkeypatch.setattr(carriers, "ADAPTERS", {"twilio": (far_ends.__name__, "FakeSeller")})
     yield
     FakeSeller.sold.clear()
     FakeSeller.lost.clear()
@@ -155,8 +60,9 @@ def _operator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("DEPLOYMENT", raising=False)
-    monkeypatch.setattr(carriers, "ADAPTERS", {"twilio": (__name__, "FakeCarrier")})
-    monkeypatch.setattr(carriers, "LIVEKIT", (__name__, "FakeLiveKit"))
+    monkeypatch.setattr(carriers, "ADAPTERS", {"twilio": (far_ends.__name__, "FakeCarrier")})
+    monkeypatch.setattr(carriers, "LIVEKIT", (far_ends.__name__, "FakeLiveKit"))
+    monkeypatch.setattr("trunks.destroy.SETTLED", 0.0)
     monkeypatch.chdir(tmp_path)
     Path("trunks.yaml").write_text(FILE, encoding="utf-8")
     yield
@@ -265,6 +171,13 @@ def test_what_cannot_be_told_is_named() -> None:
     assert trunks("import", f"trunk/nothing={id}")[0] == 2
     assert trunks("import", f"trunk/main={id}", "--yes")[0] == 0
     assert CARRIER.things[id].name == "acme/main"
+
+
+def test_an_id_tells_whether_the_carriers_or_the_gateways_own_is_meant() -> None:
+    store = KeptTrunks()
+    id = CARRIER.add(Thing("trunk", "by hand", {}, {}))
+    assert trunks("import", f"trunk/main={id}", "--yes", store=store)[0] == 0
+    assert CARRIER.things[id].name == "acme/main" and store.kept == {}
 
 
 def test_a_wrong_file_is_told_by_its_lines_before_anything_is_asked() -> None:
@@ -399,6 +312,25 @@ def test_the_gateway_is_one_of_the_places_where_it_hands_over_its_store() -> Non
     gone = json.loads(trunks("destroy", "--yes", "--json", store=store)[1])["results"]
     assert [one["place"] for one in gone] == ["gateway", "livekit", "twilio:main", "twilio:main"]
     assert store.kept == {}
+
+
+def test_what_a_dialer_makes_anew_while_all_is_destroyed_goes_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trunks("apply")
+    (made,) = LIVEKIT.things.values()
+    delete, again = FakeLiveKit.delete, [made]
+
+    async def deleted(adapter: FakeLiveKit, found: Found) -> None:
+        await delete(adapter, found)
+        if again:
+            LIVEKIT.add(again.pop())
+
+    monkeypatch.setattr(FakeLiveKit, "delete", deleted)
+    status, out, _ = trunks("destroy", "--yes", "--json")
+    assert status == 0 and LIVEKIT.things == {}
+    places = [one["place"] for one in json.loads(out)["results"]]
+    assert places.count("livekit") == 2
 
 
 def test_where_nobody_answers_there_is_still_the_document() -> None:

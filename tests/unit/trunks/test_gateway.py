@@ -11,7 +11,8 @@ from tests.kit.far_end import Naps
 from tests.kit.kept_trunks import KeptTrunks
 from trunks.apply import Outcome, Result, apply
 from trunks.desired import Desired
-from trunks.gateway import Gateway, KeptTrunk
+from trunks.gateway import Gateway
+from trunks.kept import KeptTrunk
 from trunks.looking import planned
 from trunks.steps import Action, Plan
 from trunks.verify import drift
@@ -35,6 +36,7 @@ def a_file(**outbound: Any) -> Desired:
                         "prefixes": ["+1"],
                         "concurrency": 30,
                         "headers": {"X-Account": "acme"},
+                        "codecs": ["PCMA", "PCMU"],
                         **outbound,
                     },
                 },
@@ -76,6 +78,7 @@ async def test_a_trunk_that_calls_leave_by_is_kept_with_all_that_routing_needs()
             concurrency=30,
             destination_country="",
             headers={"X-Account": "acme"},
+            codecs=("PCMA", "PCMU"),
         )
     }
     assert (await plan_of(store, a_file())).pending == ()
@@ -98,7 +101,7 @@ async def test_what_the_file_no_longer_wants_is_forgotten_and_what_others_keep_i
     store = KeptTrunks()
     await applied(store, a_file())
     others = replace(store.kept["main"], name="theirs", deployment="other")
-    await store.put(others)
+    await store.trunks.put(others)
     desired = a_file()
     await applied(store, desired.model_copy(update={"trunks": {}, "numbers": {}}))
     assert store.kept == {"theirs": others}

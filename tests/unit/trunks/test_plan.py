@@ -62,6 +62,15 @@ def test_what_differs_is_changed_field_by_field() -> None:
     }
 
 
+def test_what_it_is_no_longer_to_refer_to_is_taken_off_it_before_that_is_deleted() -> None:
+    wanted = [want("uri", "first"), want("trunk", "t", of_uri="first")]
+    found = [there("uri", "first", "1"), there("uri", "second", "2")]
+    found += [there("trunk", "t", "3", refs={"uri": "1", "fallback": "2"})]
+    steps = plan(wanted, found).pending
+    assert told(steps) == ["update trunk t", "delete uri second"]
+    assert steps[0].changes == {"fallback": Change("2", None)}
+
+
 def test_a_secret_is_never_in_a_plan() -> None:
     wanted = [want("trunk", "t", password="tell-nobody", secrets="password")]
     for found in ([], [there("trunk", "t", "1", password="older")], [there("trunk", "t", "1")]):

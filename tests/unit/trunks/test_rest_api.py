@@ -98,7 +98,9 @@ async def test_a_page_of_html_is_not_told(carrier: RestApi) -> None:
     assert "html" not in error.message
 
 
-@pytest.mark.parametrize("said", ["7", format_datetime(datetime.now(UTC) + timedelta(hours=1))])
+@pytest.mark.parametrize(
+    "said", ["7", format_datetime(datetime.now(UTC) + timedelta(hours=1))], ids=["seconds", "date"]
+)
 async def test_a_carrier_says_when_to_come_back(carrier: RestApi, said: str) -> None:
     error = await refused(carrier, httpx.Response(429, headers={"Retry-After": said}))
     assert error.retry_after is not None
