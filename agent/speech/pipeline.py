@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-import httpx2
 import openai as openai_sdk
 from livekit.agents import APIConnectOptions, llm, stt, tts
 from livekit.agents.voice.agent_session import SessionConnectOptions
 from livekit.plugins import openai
 
+from agent.speech.endpoint import open_client
 from agent.speech.shared import SharedModels
 from telephony.dial_request import AgentConfig
 
@@ -52,7 +52,7 @@ async def warm_up(shared: SharedModels) -> bool:
 
     What is paid for here is mostly code that is loaded with the first request.
     """
-    client = _client(shared)
+    client = open_client(shared)
     try:
         await asyncio.wait_for(client.models.list(), 3)
     except (openai_sdk.OpenAIError, TimeoutError):
@@ -62,25 +62,10 @@ async def warm_up(shared: SharedModels) -> bool:
     return True
 
 
-def _client(shared: SharedModels) -> openai_sdk.AsyncClient:
-    return openai_sdk.AsyncClient(
-        base_url=shared.base_url,
-        api_key=shared.api_key,
-        max_retries=0,
-        http_client=httpx2.AsyncClient(
-            # Without TLS no certificate store needs to be read.
-            verify=shared.tls if shared.tls is not None else False,
-            timeout=httpx2.Timeout(connect=5.0, read=8.0, write=5.0, pool=5.0),
-            follow_redirects=True,
-            limits=httpx2.Limits(max_connections=20, keepalive_expiry=120),
-        ),
-    )
-
-
 @asynccontextmanager
 async def a_voice(shared: SharedModels, model: str, voice: str) -> AsyncGenerator[tts.TTS[Any]]:
     """Give a voice for a phrase that belongs to no call."""
-    client = _client(shared)
+    client = open_client(shared)
     speech = openai.TTS(model=model, voice=voice, client=client, response_format="pcm")
     try:
         yield speech
@@ -91,7 +76,7 @@ async def a_voice(shared: SharedModels, model: str, voice: str) -> AsyncGenerato
 
 def build_pipeline(config: AgentConfig, shared: SharedModels) -> Pipeline:
     """Make the models of one call; costs no network and no disk."""
-    client = _client(shared)
+    client = open_client(shared)
     return Pipeline(
         stt=openai.STT(
             model=config.models.stt, language=config.language, client=client, use_realtime=False

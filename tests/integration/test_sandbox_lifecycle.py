@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from sandbox import leash
+from sandbox import leash, ports
 from sandbox.folders import PROJECT
+from tests.kit.port_space import port_space
 from tests.kit.until import until_sync
 
 #: The product itself is tested elsewhere; these are the parts that others wrote.
@@ -155,14 +156,13 @@ def test_the_death_of_the_watcher_itself_costs_nothing(tmp_path: Path) -> None:
 
 
 def test_the_ports_are_those_that_were_asked_for(tmp_path: Path) -> None:
-    from sandbox import ports
-
-    block = ports.claim(None)
-    block.release()
-    with _sandbox(tmp_path, "--without", _FOREIGN, "--port-base", str(block.base)) as process:
+    with (
+        port_space() as base,
+        _sandbox(tmp_path, "--without", _FOREIGN, "--port-base", str(base)) as process,
+    ):
         told = _ready(tmp_path, process)
-        assert told["api_url"] == f"http://127.0.0.1:{block.base}"
-        assert told["sip_address"] == f"127.0.0.1:{block['sip']}"
+        assert told["api_url"] == f"http://127.0.0.1:{base}"
+        assert told["sip_address"] == f"127.0.0.1:{base + ports.ORDER.index('sip')}"
 
 
 def test_the_trunk_points_at_somebody_elses_phone_system(tmp_path: Path) -> None:

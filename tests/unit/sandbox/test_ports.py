@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from sandbox import ports
+from tests.kit.port_space import port_space
 
 
 def test_two_sandboxes_never_get_the_same_block() -> None:
@@ -38,13 +39,12 @@ def test_a_claimed_block_cannot_be_asked_for() -> None:
 
 
 def test_a_port_that_somebody_uses_is_named() -> None:
-    block = ports.claim(None)
-    block.release()
-    with socket.socket() as somebody:
-        somebody.bind(("127.0.0.1", block["sip"]))
+    with port_space() as base, socket.socket() as somebody:
+        sip = base + ports.ORDER.index("sip")
+        somebody.bind(("127.0.0.1", sip))
         somebody.listen(1)
-        with pytest.raises(ports.PortsTaken, match=str(block["sip"])):
-            ports.claim(block.base)
+        with pytest.raises(ports.PortsTaken, match=str(sip)):
+            ports.claim(base)
 
 
 @pytest.mark.parametrize("base", [0, -5, 65_000])
