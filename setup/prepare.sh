@@ -41,6 +41,7 @@ if [ "$profile" = demo ] || [ "$profile" = test ]; then
     step "fetching the speech models (about 110 MB)" speech_models_current fetch_speech_models
 fi
 if [ "$profile" = test ]; then
+    step "speaking what agents and phones say (about 90 s)" sentences_current rehearse_sentences
     step "fetching Twilio's description of its APIs (1.2 MB)" twilio_openapi_current fetch_twilio_openapi
 fi
 run_steps

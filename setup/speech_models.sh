@@ -19,3 +19,14 @@ fetch_speech_models() {
     PATH="$PATH:$PWD/.tools/npm/bin:$PWD/.tools/bin" .venv/bin/python -m sandbox.speech.weights
     stamp speech-models "$models" $weights_inputs
 }
+
+# What agents and phones say, made once: beside several sandboxes the voice is too slow for a talk.
+spoken_inputs="agents.yaml sandbox/carrier sandbox/rehearsal.py sandbox/speech/script.yaml sandbox/speech/weights.json"
+spoken_audio=${XDG_CACHE_HOME:-$HOME/.cache}/telephony/speech-audio
+
+sentences_current() { stamped sentences $spoken_inputs; }
+
+rehearse_sentences() {
+    .venv/bin/python -m sandbox.rehearsal
+    stamp sentences "$spoken_audio" $spoken_inputs
+}

@@ -32,7 +32,7 @@ type settings struct {
 	options
 	control, speech, cache, rtp string
 	profileName                 string
-	debug                       bool
+	debug, lines                bool
 }
 
 func parseFlags() (settings, error) {
@@ -55,6 +55,7 @@ func parseFlags() (settings, error) {
 	flag.StringVar(&s.tlsTrust, "tls-trust", "", "authorities that may vouch for a bridge, a PEM file; empty: the system's")
 	flag.StringVar(&s.tlsBridge, "tls-bridge", "", "SIP address that calls originated over TLS go to")
 	flag.StringVar(&s.profileName, "profile", "", "what the far end is: asterisk or freeswitch; empty: a carrier")
+	flag.BoolVar(&s.lines, "lines", false, "print what the phones say, as JSON, and end")
 	flag.BoolVar(&s.debug, "debug", false, "log the SIP stack's inner life")
 	flag.Parse()
 	first, last, _ := strings.Cut(s.rtp, "-")
@@ -72,6 +73,9 @@ func run() error {
 	s, err := parseFlags()
 	if err != nil {
 		return err
+	}
+	if s.lines {
+		return printLines(os.Stdout)
 	}
 	setUpLogs(s.debug)
 	for _, dir := range []string{s.dir, s.cache} {

@@ -243,3 +243,16 @@ func allLines() []line {
 	}
 	return lines
 }
+
+// printLines writes each sentence and whose voice says it, so that all can be made before a call.
+func printLines(to io.Writer) error {
+	type spoken struct {
+		Voice string `json:"voice"`
+		Text  string `json:"text"`
+	}
+	var all []spoken
+	for _, l := range allLines() {
+		all = append(all, spoken{l.voice, l.text})
+	}
+	return json.NewEncoder(to).Encode(all)
+}

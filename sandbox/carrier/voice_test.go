@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -95,5 +96,23 @@ func TestWithoutASpeechServerEspeakSpeaksAndWithoutThatATone(t *testing.T) {
 	t.Setenv("PATH", "")
 	if c := newVoiceBox("", "").line(context.Background(), voiceCallee, "Hello."); c.voice != voiceTone || c.text != "Hello." {
 		t.Errorf("without espeak-ng: %s", c.voice)
+	}
+}
+
+func TestAllThatThePhonesSayIsPrintedWithItsVoice(t *testing.T) {
+	var out bytes.Buffer
+	if err := printLines(&out); err != nil {
+		t.Fatal(err)
+	}
+	var printed []struct{ Voice, Text string }
+	if err := json.Unmarshal(out.Bytes(), &printed); err != nil {
+		t.Fatal(err)
+	}
+	lines := map[line]bool{}
+	for _, p := range printed {
+		lines[line{p.Voice, p.Text}] = true
+	}
+	if len(printed) != len(allLines()) || !lines[line{voiceMailbox, mailboxText}] || !lines[line{voiceCallee, scripts["talks"].Lines[0]}] {
+		t.Errorf("%d of %d lines: %s", len(printed), len(allLines()), out.String())
 	}
 }

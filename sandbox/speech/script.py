@@ -106,6 +106,17 @@ def reply(script: Script, lines: Sequence[Line]) -> Reply:
     return Reply(_fresh([_filled(s, facts, "") for s in script.fallbacks], said, turn))
 
 
+def whatever_is_said(script: Script, instructions: str) -> list[str]:
+    """List all that a conversation under these instructions can make the script say.
+
+    What quotes the words of whoever speaks to it is not among them.
+    """
+    facts = _facts(script, [Line("system", instructions)])
+    says = [text for rule in script.rules for text in rule.says] + script.fallbacks
+    replies = [_filled(text, facts, "") for text in says if text and "{heard}" not in text]
+    return [script.greeting.format(**facts), *replies, script.farewell]
+
+
 def normalised(text: str) -> str:
     """Reduce words to what recognisers agree on: lower case, no punctuation, no hyphens."""
     return " ".join(_NO_WORD.sub(" ", text.lower().replace("’", "'")).split())

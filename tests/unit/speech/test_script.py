@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.speech.script import Line, Reply, load_script, normalised, reply
+from sandbox.speech.script import (
+    Line,
+    Reply,
+    load_script,
+    normalised,
+    reply,
+    whatever_is_said,
+)
 
 SCRIPT = load_script()
 INSTRUCTIONS = Line(
@@ -195,3 +202,17 @@ def test_every_simulated_callee_is_answered_until_it_says_goodbye_and_no_sooner(
 
 def test_recognisers_spellings_come_down_to_the_same_words() -> None:
     assert normalised("  Good-Bye,  THANKS! It’s me. ") == "good bye thanks it's me"
+
+
+def test_whatever_it_says_to_the_phones_was_listed_before() -> None:
+    listed = whatever_is_said(SCRIPT, INSTRUCTIONS.text)
+    callees = json.loads(CALLEES.read_text())
+    said = {
+        answer(*callee["lines"][:count]).text
+        for callee in callees.values()
+        for count in range(1, len(callee["lines"]) + 1)
+    }
+    unlisted = sorted(text for text in said if text not in listed)
+    # Who asks for something once more hears the last thing again.
+    assert all(text.startswith("Of course. ") for text in unlisted), unlisted
+    assert len(said) > 10
