@@ -35,8 +35,8 @@ func readScripts() map[string]script {
 const (
 	turnPatience  = 15 * time.Second // for a reply to begin
 	turnLongest   = 40 * time.Second
-	goodbyeWait   = 10 * time.Second // of silence before the callee hangs up itself
-	goodbyeMost   = 30 * time.Second
+	goodbyeWait   = 20 * time.Second // of silence before the callee hangs up itself: agents on a busy machine take theirs
+	goodbyeMost   = 40 * time.Second
 	interruptWait = time.Second // into the other side's speech
 )
 
