@@ -37,6 +37,7 @@ from agent.sound import EAR_RATE, Captions, Ear, Mouth
 from agent.speech.judged_once import JudgedOnce
 from agent.speech.pipeline import CONNECT, build_pipeline
 from agent.speech.shared import SharedModels
+from agent.speech.whole_turns import WholeTurns
 from agent.subscriptions import Subscriptions
 from agent.tools.end_call import end_call_tool
 from agent.transcript import Transcript, note
@@ -50,20 +51,6 @@ INTERRUPTION: Final = 0.4
 #: How long the transcript of words cut off by the end is waited for.
 _LAST_WORDS: Final = 1.0
 _KEYS_SETTLE: Final = 1.5
-
-_TURNS: Final = TurnHandlingOptions(
-    turn_detection="vad",
-    endpointing={"mode": "fixed", "min_delay": ENDPOINTING_DELAY, "max_delay": LONGEST_PAUSE},
-    interruption={
-        "enabled": True,
-        "mode": "vad",
-        "min_duration": INTERRUPTION,
-        "resume_false_interruption": True,
-        "false_interruption_timeout": 1.5,
-        "discard_audio_if_uninterruptible": False,
-    },
-    preemptive_generation={"enabled": True},
-)
 
 log = get_logger(__name__)
 
@@ -94,12 +81,14 @@ class Conversation:
             first_words=request.call_type is CallType.SIP and request.rescue is None,
         )
         self._ear: Ear | None = None
+        turns = WholeTurns()
+        turns.listen_to(self._models.stt)
         self._session: AgentSession[None] = AgentSession(
-            vad=JudgedOnce(shared.vad),
+            vad=JudgedOnce(shared.vad, utterance_over=turns.utterance_over),
             stt=self._models.stt,
             llm=self._models.llm,
             tts=self._models.tts,
-            turn_handling=_TURNS,
+            turn_handling=turn_handling(turns),
             aec_warmup_duration=None,
             user_away_timeout=None,
             session_close_transcript_timeout=_LAST_WORDS,
@@ -128,6 +117,7 @@ class Conversation:
         self._subscriptions.on(self._session, "conversation_item_added", self._on_item)
         self._subscriptions.on(self._session, "user_state_changed", self._on_callee)
         self._subscriptions.on(self._session, "user_input_transcribed", transcript.on_words)
+        self._subscriptions.on(self._session, "user_input_transcribed", turns.on_words)
         self._subscriptions.on(self._session, "close", self._on_close)
         self._subscriptions.on(self._session, "error", self._on_error)
         self._open_words = False
@@ -294,6 +284,23 @@ class Conversation:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def turn_handling(turns: WholeTurns) -> TurnHandlingOptions:
+    """Say when a turn of the other side is over, and when it interrupts the agent."""
+    return TurnHandlingOptions(
+        turn_detection=turns,
+        endpointing={"mode": "fixed", "min_delay": ENDPOINTING_DELAY, "max_delay": LONGEST_PAUSE},
+        interruption={
+            "enabled": True,
+            "mode": "vad",
+            "min_duration": INTERRUPTION,
+            "resume_false_interruption": True,
+            "false_interruption_timeout": 1.5,
+            "discard_audio_if_uninterruptible": False,
+        },
+        preemptive_generation={"enabled": True},
+    )
 
 
 def so_far(rescue: Rescue | None) -> ChatContext:

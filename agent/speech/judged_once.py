@@ -8,18 +8,22 @@ twice. Here both listen to one stream. Who asked first feeds it; when that one l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 
 from livekit import rtc
 from livekit.agents import vad
 
 
 class JudgedOnce(vad.VAD):
-    """A detector whose streams are one; of one call, since all streams must be given the same."""
+    """A detector whose streams are one; of one call, since all streams must be given the same.
 
-    def __init__(self, detector: vad.VAD) -> None:
+    Shape: ``utterance_over`` is called at each end of speech, before anybody else hears of it.
+    """
+
+    def __init__(self, detector: vad.VAD, *, utterance_over: Callable[[], None]) -> None:
         super().__init__(capabilities=detector.capabilities)
         self._detector = detector
+        self._utterance_over = utterance_over
         self._source: vad.VADStream | None = None
         self._pump: asyncio.Task[None] | None = None
         self._listeners: list[_Listener] = []
@@ -67,6 +71,8 @@ class JudgedOnce(vad.VAD):
                 if rested and resting:
                     # Nothing that was not told by the event before.
                     continue
+                if event.type is vad.VADEventType.END_OF_SPEECH:
+                    self._utterance_over()
                 for listener in self._listeners:
                     listener.hear(event)
         except Exception as error:

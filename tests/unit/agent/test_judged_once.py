@@ -58,7 +58,7 @@ async def heard(stream: vad.VADStream, count: int) -> list[int]:
 @pytest.mark.asyncio
 async def test_two_listeners_hear_what_is_judged_once() -> None:
     detector = Detector()
-    shared = JudgedOnce(detector)
+    shared = JudgedOnce(detector, utterance_over=lambda: None)
     first, second = shared.stream(), shared.stream()
     for _ in range(3):
         first.push_frame(frame())
@@ -72,7 +72,7 @@ async def test_two_listeners_hear_what_is_judged_once() -> None:
 @pytest.mark.asyncio
 async def test_when_the_one_who_feeds_it_leaves_the_next_one_does() -> None:
     detector = Detector()
-    shared = JudgedOnce(detector)
+    shared = JudgedOnce(detector, utterance_over=lambda: None)
     first, second = shared.stream(), shared.stream()
     await first.aclose()
     second.push_frame(frame())
@@ -88,7 +88,7 @@ async def test_when_the_one_who_feeds_it_leaves_the_next_one_does() -> None:
 @pytest.mark.asyncio
 async def test_a_model_that_fails_is_told_to_all_and_is_asked_anew() -> None:
     detector = Detector()
-    shared = JudgedOnce(detector)
+    shared = JudgedOnce(detector, utterance_over=lambda: None)
     first, second = shared.stream(), shared.stream()
     first.push_frame(frame(1))
     for listener in (first, second):
@@ -104,7 +104,7 @@ async def test_a_model_that_fails_is_told_to_all_and_is_asked_anew() -> None:
 @pytest.mark.asyncio
 async def test_a_listener_whose_sound_ends_hears_the_end_and_stops_nobody_else() -> None:
     detector = Detector()
-    shared = JudgedOnce(detector)
+    shared = JudgedOnce(detector, utterance_over=lambda: None)
     first, second = shared.stream(), shared.stream()
     first.end_input()
     with pytest.raises(StopAsyncIteration):
@@ -117,9 +117,24 @@ async def test_a_listener_whose_sound_ends_hears_the_end_and_stops_nobody_else()
 
 
 @pytest.mark.asyncio
+async def test_the_end_of_an_utterance_is_noted_before_anybody_hears_of_it() -> None:
+    detector = Told()
+    told: list[str] = []
+    shared = JudgedOnce(detector, utterance_over=lambda: told.append("over"))
+    listener = shared.stream()
+    kinds = vad.VADEventType
+    for kind in (kinds.START_OF_SPEECH, kinds.END_OF_SPEECH):
+        detector.source.tell(vad.VADEvent(kind, 1, 0.0, 0.0, 0.0))
+        event = await listener.__anext__()
+        told.append(event.type.value)
+    assert told == ["start_of_speech", "over", "end_of_speech"]
+    await listener.aclose()
+
+
+@pytest.mark.asyncio
 async def test_that_nobody_speaks_is_told_once_until_something_happens() -> None:
     detector = Told()
-    shared = JudgedOnce(detector)
+    shared = JudgedOnce(detector, utterance_over=lambda: None)
     listener = shared.stream()
     kinds = vad.VADEventType
     said = [(kinds.INFERENCE_DONE, 0.0)] * 5
