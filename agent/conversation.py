@@ -81,14 +81,14 @@ class Conversation:
             first_words=request.call_type is CallType.SIP and request.rescue is None,
         )
         self._ear: Ear | None = None
-        turns = WholeTurns()
-        turns.listen_to(self._models.stt)
+        self._turns = WholeTurns()
+        self._turns.listen_to(self._models.stt)
         self._session: AgentSession[None] = AgentSession(
-            vad=JudgedOnce(shared.vad, utterance_over=turns.utterance_over),
+            vad=JudgedOnce(shared.vad, utterance_over=self._turns.utterance_over),
             stt=self._models.stt,
             llm=self._models.llm,
             tts=self._models.tts,
-            turn_handling=turn_handling(turns),
+            turn_handling=turn_handling(self._turns),
             aec_warmup_duration=None,
             user_away_timeout=None,
             session_close_transcript_timeout=_LAST_WORDS,
@@ -117,7 +117,7 @@ class Conversation:
         self._subscriptions.on(self._session, "conversation_item_added", self._on_item)
         self._subscriptions.on(self._session, "user_state_changed", self._on_callee)
         self._subscriptions.on(self._session, "user_input_transcribed", transcript.on_words)
-        self._subscriptions.on(self._session, "user_input_transcribed", turns.on_words)
+        self._subscriptions.on(self._session, "user_input_transcribed", self._turns.on_words)
         self._subscriptions.on(self._session, "close", self._on_close)
         self._subscriptions.on(self._session, "error", self._on_error)
         self._open_words = False
@@ -190,6 +190,7 @@ class Conversation:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._turns.close()
         if not self._open_words:
             # Nobody is in the middle of a sentence: there is nothing to wait for.
             self._session.options.session_close_transcript_timeout = 0.01

@@ -32,11 +32,19 @@ class WholeTurns:
 
     def __init__(self) -> None:
         self._unwritten = 0
+        self._closing = False
         self._all_written = asyncio.Event()
+        self._all_written.set()
+
+    def close(self) -> None:
+        """Wait for nothing any more: the framework's own end of a session waits for a turn's."""
+        self._closing = True
         self._all_written.set()
 
     def utterance_over(self) -> None:
         """Note an utterance whose words will come."""
+        if self._closing:
+            return
         self._unwritten += 1
         self._all_written.clear()
 

@@ -197,3 +197,15 @@ async def test_words_that_never_come_are_waited_for_once(monkeypatch: pytest.Mon
     assert not second.done()
     turns.on_words(UserInputTranscribedEvent(transcript="Hello.", is_final=True))
     assert await asyncio.wait_for(second, 1) == 1.0
+
+
+async def test_the_end_of_the_call_waits_for_no_words() -> None:
+    turns = WholeTurns()
+    turns.utterance_over()
+    over = asyncio.create_task(turns.predict_end_of_turn(llm.ChatContext.empty()))
+    await asyncio.sleep(0.05)
+    assert not over.done()
+    turns.close()
+    turns.utterance_over()
+    assert await asyncio.wait_for(over, 1) == 1.0
+    assert await asyncio.wait_for(turns.predict_end_of_turn(llm.ChatContext.empty()), 1) == 1.0
