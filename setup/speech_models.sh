@@ -27,6 +27,7 @@ spoken_audio=${XDG_CACHE_HOME:-$HOME/.cache}/telephony/speech-audio
 sentences_current() { stamped sentences $spoken_inputs; }
 
 rehearse_sentences() {
+    mkdir -p "$spoken_audio"
     .venv/bin/python -m sandbox.rehearsal
     stamp sentences "$spoken_audio" $spoken_inputs
 }
