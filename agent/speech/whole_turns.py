@@ -9,7 +9,6 @@ turn of its own. Source: https://github.com/livekit/agents/issues/6504.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, Final, cast
@@ -74,12 +73,12 @@ class WholeTurns:
         self, chat_ctx: llm.ChatContext, *, timeout: float | None = None
     ) -> float:
         """Wait until nothing is being written down any more; then the turn is over."""
-        with contextlib.suppress(TimeoutError):
+        try:
             await asyncio.wait_for(self._all_written.wait(), _LONGEST)
-            return 1.0
-        # Whatever became of it, the next turn does not wait for it once more.
-        self._unwritten = 0
-        self._all_written.set()
+        except TimeoutError:
+            # Whatever became of the words, the next turn does not wait for them once more.
+            self._unwritten = 0
+            self._all_written.set()
         return 1.0
 
     async def unlikely_threshold(self, language: LanguageCode | None) -> float | None:
